@@ -1,0 +1,180 @@
+"""A dataset's configuration: the field's own YAML, and what is ours under `chunkedgraph_ingest`.
+
+What holds: a `Dataset` has the right shape and types, and no setting that contradicts what the
+pipeline does; whether it fits the volume is checked by `shared.plan.checks`. Each field's
+description is what problems and people are told about it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from shared.errors import ConfigError, Problem
+from shared.plan.explain import explain
+from shared.plan.fields import Location, Name, attempts, only, or_empty, refused
+from shared.plan.yaml_file import WHOLE_FILE, read_yaml
+
+RAW_INPUT = (
+    "raw agglomeration output is not read yet; give the processed files as "
+    "data_source.EDGES and data_source.COMPONENTS, and remove this key"
+)
+
+
+Voxels = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Settings that are checked as they stand: no conversion, no unknown key, no change afterwards."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class DataSource(Section):
+    """Where the input is."""
+
+    EDGES: Location = Field(description="the folder of the edge files, such as gs://bucket/edges")
+    COMPONENTS: Location = Field(description="the folder of the component files")
+    WATERSHED: Location = Field(description="the precomputed watershed segmentation")
+    DATA_VERSION: Literal[2, 3, 4] | None = Field(
+        default=None, description="the version of raw agglomeration output"
+    )
+    CV_MIP: Annotated[int, only(0, "the grid is laid over mip 0; remove this key")] = Field(
+        default=0, description="the mip level of the segmentation"
+    )
+
+
+class GraphConfig(Section):
+    """How the volume is cut into chunks, and ids into fields."""
+
+    # Not strict, since YAML has lists and no tuples; the numbers in it still are.
+    CHUNK_SIZE: tuple[Voxels, Voxels, Voxels] = Field(
+        strict=False, description="voxels of a chunk at mip 0, such as [512, 512, 128]"
+    )
+    FANOUT: Annotated[int, only(2, "servers support no other value; set it to 2")] = Field(
+        default=2, description="chunks an axis that form a parent chunk"
+    )
+    SPATIAL_BITS: int = Field(
+        default=10, ge=1, le=18, description="bits of each chunk coordinate in supervoxel ids"
+    )
+    LAYER_ID_BITS: Annotated[int, only(8, "servers look for an id's layer in its upper 8 bits; set it to 8")] = (
+        Field(default=8, description="bits of the layer in ids")
+    )
+    ID_PREFIX: Annotated[str, Field(pattern=r"^[-_.a-zA-Z0-9]*$")] = Field(
+        default="", description="what the table's name starts with: letters, digits, '-', '_' and '.'"
+    )
+    ROOT_LOCK_EXPIRY: int = Field(default=180, ge=1, le=86_400, description="seconds until a server's lock expires")
+    ROOT_COUNTERS: Annotated[int, only(8, "2^8 counters are written for root ids; remove this key")] = Field(
+        default=8, description="bits of the number of root counters"
+    )
+    OVERWRITE: Annotated[bool, only(False, "a table that exists is never overwritten; remove this key")] = Field(
+        default=False, description="what today's builders do with a table that exists"
+    )
+
+
+class BigtableConfig(Section):
+    """Which Bigtable instance the table is made in."""
+
+    ADMIN: Annotated[bool, only(True, "an ingest makes its table, which takes an admin; set it to true")] = Field(
+        default=True, description="whether tables may be made"
+    )
+    READ_ONLY: Annotated[bool, only(False, "an ingest has to write; set it to false")] = Field(
+        default=False, description="whether the table may only be read"
+    )
+    PROJECT: Name | None = Field(default=None, description="the Google Cloud project of the Bigtable instance")
+    INSTANCE: Name | None = Field(default=None, description="the Bigtable instance")
+
+
+class BackendClient(Section):
+    """What kind of table the graph is kept in."""
+
+    TYPE: Literal["bigtable"] = Field(default="bigtable", description="the kind of table")
+    CONFIG: BigtableConfig = Field(
+        default=BigtableConfig(), description="the Bigtable instance: PROJECT and INSTANCE"
+    )
+
+
+class IngestConfig(Section):
+    """Today's builders' settings for raw input."""
+
+    AGGLOMERATION: Annotated[Any, refused(RAW_INPUT)] = Field(
+        default=None, description="the folder of raw agglomeration output"
+    )
+    WATERSHED: Location | None = Field(default=None, description="a copy of data_source.WATERSHED")
+    USE_RAW_EDGES: Annotated[bool, only(False, RAW_INPUT)] = Field(
+        default=False, description="whether edges are raw output"
+    )
+    USE_RAW_COMPONENTS: Annotated[bool, only(False, RAW_INPUT)] = Field(
+        default=False, description="whether components are raw output"
+    )
+
+
+class IngestSettings(Section):
+    """What this pipeline adds to the field's own keys."""
+
+    # "schema" is a method of every pydantic model, hence the alias.
+    table_schema: Literal[2, 3] = Field(default=3, alias="schema", description="the layout of the table")
+    auto_queue_parents: bool = Field(default=True, description="whether parents are queued once they are ready")
+    max_attempts: Annotated[Any, AfterValidator(attempts)] = Field(
+        default=5, description="attempts at a chunk before it goes to the dead letters, for all layers or by layer"
+    )
+
+
+class Dataset(Section):
+    """A whole configuration file."""
+
+    data_source: DataSource = Field(description="where the input is")
+    graph_config: GraphConfig = Field(description="how the volume is cut into chunks")
+    backend_client: Annotated[BackendClient, BeforeValidator(or_empty)] = Field(
+        default=BackendClient(), description="where the table goes"
+    )
+    ingest_config: Annotated[IngestConfig, BeforeValidator(or_empty)] = Field(
+        default=IngestConfig(), description="settings for raw input"
+    )
+    mesh_config: dict[str, Any] | None = Field(default=None, description="settings of the meshing pipeline")
+    l2cache_config: dict[str, Any] | None = Field(default=None, description="settings of the level-2 cache")
+    chunkedgraph_ingest: Annotated[IngestSettings, BeforeValidator(or_empty)] = Field(
+        default=IngestSettings(), description="settings of this pipeline"
+    )
+    _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The file's content as it was given, for the run record; JSON can hold it."""
+        return self._raw
+
+    @property
+    def states_schema(self) -> bool:
+        """Whether the schema was given, and is not the default for want of one."""
+        return "table_schema" in self.chunkedgraph_ingest.model_fields_set
+
+    def with_schema(self, schema: int) -> Dataset:
+        """The same dataset with this schema as the one given; `raw` stays the file's content."""
+        settings = self.chunkedgraph_ingest.model_copy(update={"table_schema": schema})
+        return self.model_copy(update={"chunkedgraph_ingest": settings})
+
+    def table_name(self, graph: str) -> str:
+        """The name of a graph's table."""
+        return self.graph_config.ID_PREFIX + graph
+
+
+def load_dataset(path: Path) -> Dataset:
+    """The configuration in a YAML file; ConfigError with everything that is wrong with it."""
+    content, problems = read_yaml(path)
+    if not problems and not isinstance(content, dict):
+        wanted = "must be keys with values, starting with data_source; see configs/example.yml"
+        problems = [Problem(str(path), WHOLE_FILE, content, wanted)]
+    try:
+        dataset = Dataset.model_validate(content, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        if isinstance(content, dict):
+            gaps = {problem.key for problem in problems}
+            found = explain(error, str(path), Dataset)
+            problems += [one for one in found if one.value is not None or one.key not in gaps]
+        raise ConfigError(problems) from error
+    if problems:
+        raise ConfigError(problems)
+    dataset._raw = content
+    return dataset
