@@ -1,0 +1,1 @@
+"""Reading what an ingest starts from: edge and component files, bounds of the volume."""
