@@ -1,0 +1,1 @@
+"""The Bigtable table as proofreading servers read it: columns, cells, counters, meta."""

@@ -1,0 +1,28 @@
+"""zstd frames of the cells and hand-offs: each thread's own compressors and decompressor.
+
+Making one costs as much as ten small frames, and none may be used by two threads at once.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import zstandard
+
+_OWN = threading.local()
+
+
+def compressor(level: int, checksum: bool = False) -> zstandard.ZstdCompressor:
+    """This thread's compressor of a level, for whole frames that say how long they are."""
+    known: dict[tuple[int, bool], zstandard.ZstdCompressor] = _OWN.__dict__.setdefault("compressors", {})
+    if (level, checksum) not in known:
+        known[level, checksum] = zstandard.ZstdCompressor(level=level, write_checksum=checksum)
+    return known[level, checksum]
+
+
+def decompressor() -> zstandard.ZstdDecompressor:
+    """This thread's decompressor, for whole frames."""
+    if not hasattr(_OWN, "decompressor"):
+        _OWN.decompressor = zstandard.ZstdDecompressor()
+    found: zstandard.ZstdDecompressor = _OWN.decompressor
+    return found
