@@ -1,0 +1,65 @@
+"""Cells that layer 2 and the layers above write alike: nodes with children, final nodes, counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.build.handoff import HandOff
+from shared.build.labels import Index, starts_of
+from shared.plan.grid import Chunk
+from shared.plan.ids import Ids
+from shared.plan.plan import Plan
+from shared.table.cells import Cells, id_cells, list_cells
+from shared.table.columns import CHILDREN, COUNTER, PARENT, ROOT_COUNTERS, Column, counter_key
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the build of a chunk comes to: cells for the table, the hand-off for other jobs."""
+
+    cells: list[Cells]
+    handoff: HandOff
+
+
+def node_cells(nodes: Ids, members: Ids, labels: Index) -> list[Cells]:
+    """Cells that tie children to new nodes, both ways.
+
+    `nodes[i]` is the parent of all `members` whose label is i; `members` is sorted.
+    """
+    order = np.argsort(labels, kind="stable")
+    starts = starts_of(labels[order], len(nodes))
+    return [
+        list_cells(CHILDREN, nodes, starts, members[order]),
+        id_cells(PARENT, members, nodes[labels]),
+    ]
+
+
+def edge_cells(column: Column, nodes: Ids, near: Ids, far: Ids) -> list[Cells]:
+    """One cell for each distinct node in `nodes` (sorted), with its rows of (near, far)."""
+    if not len(nodes):
+        return []
+    first = np.flatnonzero(np.concatenate([[True], nodes[1:] != nodes[:-1]]))
+    return [list_cells(column, nodes[first], np.append(first, len(nodes)), np.stack([near, far], axis=1))]
+
+
+def final_cells(plan: Plan, chunk: Chunk, final: Ids) -> tuple[list[Cells], int]:
+    """Makes a root over each node without cross edges; the cells and the highest root segment (0: none)."""
+    if not len(final):
+        return [], 0
+    roots = plan.roots.root_ids(chunk, len(final))
+    return node_cells(roots, final, np.arange(len(final))), plan.roots.first(chunk) + len(final) - 1
+
+
+def counter_cells(plan: Plan, chunk: Chunk, count: int, max_root: int) -> list[Cells]:
+    """The counters that the job of `chunk` is the last to touch.
+
+    Its own chunk's, if it has nodes; the root chunk's own and all 256 parts get the highest root
+    segment of the whole graph: a server's next id, counter * 256 + part, is above it.
+    """
+    chunk_id = plan.ids.chunk_id(chunk)
+    if chunk == plan.grid.root:
+        keys = [counter_key(chunk_id), *(counter_key(chunk_id, part) for part in range(ROOT_COUNTERS))]
+        return [Cells(COUNTER, keys, [max_root.to_bytes(8, "big")] * len(keys))]
+    return [Cells(COUNTER, [counter_key(chunk_id)], [count.to_bytes(8, "big")])] if count else []

@@ -1,0 +1,74 @@
+"""The hand-off: what a chunk leaves for its parent and its neighbours' parents, instead of rows to re-read.
+
+It holds the nodes whose parent is not known yet and, face by face, the edges that leave the chunk.
+All edges through one face have the same cross layer (`grid.cross_layer`), so none is stored.
+What holds: `nodes` is sorted and unique; the rows of every face are sorted and unique; the far end
+of an edge is the other side's node as it was one layer lower (for layer 2: a supervoxel), and
+`old` -> `new` of the same face is the map by which the other side lifts its own far ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.plan.grid import Chunk
+from shared.plan.ids import NO_IDS, Ids
+
+Positions = npt.NDArray[np.uint32]
+"""Positions in `HandOff.nodes`."""
+
+Totals = dict[int, dict[str, int]]
+"""For each layer, named counts summed over all chunks at and below the hand-off's own."""
+
+
+def _no_positions() -> Positions:
+    return np.zeros(0, np.uint32)
+
+
+@dataclass(frozen=True)
+class FaceMap:
+    """Nodes behind a face by what neighbours know them as: `old` sorted (n,) uint64, `new` (n,) ids."""
+
+    old: Ids
+    new: Ids
+
+
+@dataclass(frozen=True)
+class Face:
+    """What leaves through one face: edges (`near` position, `far` id) and the map `old` -> `new` position."""
+
+    near: Positions = field(default_factory=_no_positions)
+    far: Ids = field(default_factory=lambda: NO_IDS)
+    old: Ids = field(default_factory=lambda: NO_IDS)
+    new: Positions = field(default_factory=_no_positions)
+
+
+@dataclass(frozen=True)
+class HandOff:
+    """What `chunk` leaves: waiting `nodes` (n,) uint64, its `faces` with edges, the highest root
+    segment made so far below it, and counts for the reports."""
+
+    chunk: Chunk
+    nodes: Ids
+    faces: dict[int, Face]
+    max_root: int
+    totals: Totals
+
+    def face_map(self, face: int) -> FaceMap:
+        """The map that the chunk behind `face` lifts its far ends by; empty if nothing leaves there."""
+        found = self.faces.get(face, Face())
+        return FaceMap(found.old, self.nodes[found.new])
+
+
+def add_totals(parts: list[Totals]) -> Totals:
+    """The sum of counts, layer by layer and name by name."""
+    result: Totals = {}
+    for part in parts:
+        for layer, counts in part.items():
+            into = result.setdefault(layer, {})
+            for name, count in counts.items():
+                into[name] = into.get(name, 0) + count
+    return result

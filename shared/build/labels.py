@@ -1,0 +1,96 @@
+"""Connected components, and the grouping of arrays by them.
+
+graph-tool finds the components: compiled, and the field's own choice. `verify` uses scipy for the same
+question, so that the two can contradict each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.plan.ids import Ids
+
+Index = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+SPARSEST = 2
+"""A table by number is made for ids whose range is at most so many times as long as what is looked up."""
+
+
+def connected_labels(count: int, pairs: npt.NDArray[np.int64]) -> Index:
+    """The component of each of `count` vertices under the edges `pairs` (n, 2).
+
+    Components are numbered from 0 by their smallest vertex, so the result depends on the
+    partition alone, not on the order of the edges.
+    """
+    if not len(pairs):
+        return np.arange(count, dtype=np.int64)
+    # Imported here: it takes longer than all other imports of a build, and tools that build
+    # nothing should not wait for it.
+    import graph_tool
+    import graph_tool.topology
+
+    graph = graph_tool.Graph(directed=False)
+    graph.add_vertex(count)
+    graph.add_edge_list(pairs)
+    # `.a` is a view that does not keep the property map alive: hold the map until it is copied.
+    labelled, _ = graph_tool.topology.label_components(graph)
+    return by_smallest(np.array(labelled.a, dtype=np.int64))
+
+
+def by_smallest(labels: Index) -> Index:
+    """The same groups, numbered from 0 by the first position of each."""
+    highest = np.maximum.accumulate(labels)
+    if labels[0] == 0 and (np.diff(highest) <= 1).all():
+        return labels  # each new one is the next: graph-tool mostly numbers them so, without a promise
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+def distinct(ids: Ids) -> tuple[Ids, Index]:
+    """The distinct ids, sorted, and the position of each of `ids` among them.
+
+    Ids of one chunk mostly lie close together: then a table by number takes the place of a sort.
+    """
+    if not _dense(ids, len(ids)):
+        found, at = np.unique(ids, return_inverse=True)
+        return found, at.astype(np.int64)
+    low = ids.min()
+    numbers = (ids - low).astype(np.int64)
+    there = np.zeros(int(numbers.max()) + 1, dtype=bool)
+    there[numbers] = True
+    return np.flatnonzero(there).astype(np.uint64) + low, (np.cumsum(there) - 1)[numbers]
+
+
+def places(found: Ids, ids: Ids) -> Index:
+    """The position in `found` (sorted) of each of `ids`, all of which are there; same shape as `ids`."""
+    if not _dense(found, ids.size):
+        return np.searchsorted(found, ids)
+    table = np.empty(int(found[-1] - found[0]) + 1, dtype=np.int64)
+    table[(found - found[0]).astype(np.int64)] = np.arange(len(found))
+    at: Index = table[(ids - found[0]).astype(np.int64)]
+    return at
+
+
+def _dense(ids: Ids, lookups: int) -> bool:
+    return bool(len(ids)) and int(ids.max() - ids.min()) < SPARSEST * lookups
+
+
+def starts_of(sorted_groups: Index, count: int) -> Index:
+    """Where each group 0 .. count-1 begins in a sorted array of group numbers; one entry more."""
+    return np.searchsorted(sorted_groups, np.arange(count + 1)).astype(np.int64)
+
+
+def unique_rows(*columns: npt.NDArray[np.uint64] | Index) -> list[npt.NDArray[np.uint64]]:
+    """The distinct rows of a table given as columns, sorted by the first column, then the next."""
+    table = [np.asarray(column, dtype=np.uint64) for column in columns]
+    order = np.lexsort(table[::-1])
+    table = [column[order] for column in table]
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for column in table:
+        new[1:] |= column[1:] != column[:-1]
+    return [column[new] for column in table]

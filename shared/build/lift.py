@@ -1,0 +1,109 @@
+"""Lifting: the far ends of edges, known from one layer below, become nodes of the children's layer.
+
+Each child's hand-off names far ends as they were one layer lower. The chunk behind the face, child
+or outside neighbour, handed off the map from there to its own nodes. What holds: the edges between
+two children join the same pairs of nodes, whichever of the two is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.build.handoff import Face, FaceMap, HandOff
+from shared.build.labels import Index
+from shared.errors import DataError
+from shared.plan.grid import Chunk, Grid, cross_layer, neighbour, opposite
+from shared.plan.ids import Ids
+
+FaceMaps = Mapping[tuple[Chunk, int], FaceMap]
+"""By (chunk outside, its face): the maps of the outside neighbours of the children."""
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """The edges through one face of one child: `near` positions in the waiting nodes, `far` ids.
+
+    `layer` is their cross layer; `inner` edges lead to another child, the others leave the parent
+    through its face of the same number. `lifted` is False where no map was given.
+    """
+
+    face: int
+    layer: int
+    near: Index
+    far: Ids
+    inner: bool
+    lifted: bool = True
+
+
+def lift_edges(
+    grid: Grid, children: Mapping[Chunk, HandOff], outside: FaceMaps | None, waiting: Ids
+) -> list[Lifted]:
+    """All edges of the children of a chunk; `waiting` has all their nodes, sorted.
+
+    DataError if an edge between children does not come from both sides, or if the chunk outside
+    that an edge leads to does not know its far end, or lies outside the grid.
+    """
+    edges = []
+    inner: dict[tuple[Chunk, int], Lifted] = {}
+    for child, handoff in children.items():
+        positions = np.searchsorted(waiting, handoff.nodes)
+        for number, face in handoff.faces.items():
+            near, other = positions[face.near], neighbour(child, number)
+            if other not in grid:
+                reason = f"edges leave through face {number}, where the volume ends"
+                raise DataError(f"hand-off of {child}", child, reason)
+            layer = cross_layer(child, number)
+            if other in children:
+                far = _lift(handoff, face, other, children[other].face_map(opposite(number)))
+                edges.append(Lifted(number, layer, near, far, inner=True))
+                inner[child, number] = edges[-1]
+            elif outside is None:
+                edges.append(Lifted(number, layer, near, face.far, inner=False, lifted=False))
+            else:
+                far = _lift(handoff, face, other, outside[other, opposite(number)])
+                edges.append(Lifted(number, layer, near, far, inner=False))
+    _compare_sides(inner, waiting)
+    return edges
+
+
+def _lift(handoff: HandOff, face: Face, other: Chunk, found: FaceMap) -> Ids:
+    at = np.minimum(np.searchsorted(found.old, face.far), max(len(found.old) - 1, 0))
+    missing = found.old[at] != face.far if len(found.old) else np.ones(len(face.far), bool)
+    if missing.any():
+        first = np.flatnonzero(missing)[0]
+        raise _one_sided(handoff.chunk, other, handoff.nodes[face.near[first]], face.far[first])
+    lifted: Ids = found.new[at]
+    return lifted
+
+
+def _compare_sides(inner: Mapping[tuple[Chunk, int], Lifted], waiting: Ids) -> None:
+    """DataError if the edges between two children join other nodes by one side's word than by the other's."""
+    count = max(len(waiting), 1)
+    for (child, number), part in inner.items():
+        if number % 2 == 0:
+            continue
+        # Both sides have edges here: each one's far ends were found in the other's map.
+        other = neighbour(child, number)
+        back = inner[other, opposite(number)]
+        here = np.unique(part.near * count + np.searchsorted(waiting, part.far))
+        there = np.unique(np.searchsorted(waiting, back.far) * count + back.near)
+        if np.array_equal(here, there):
+            continue
+        for knows, lacks, edges in (
+            (child, other, np.setdiff1d(here, there)),
+            (other, child, np.setdiff1d(there, here)),
+        ):
+            if len(edges):
+                low, high = waiting[edges[0] // count], waiting[edges[0] % count]
+                raise _one_sided(knows, lacks, *((low, high) if knows == child else (high, low)))
+
+
+def _one_sided(knows: Chunk, lacks: Chunk, near: np.uint64, far: np.uint64) -> DataError:
+    return DataError(
+        f"edge files {'of' if knows.layer == 2 else 'below'} {knows} and {lacks}",
+        knows,
+        f"an active edge from node {near} leads to {far}, but {lacks} has no such edge; both files must have it",
+    )
