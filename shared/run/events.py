@@ -1,0 +1,45 @@
+"""The name of everything that is logged about runs: constant, so that metrics and alerts can count on them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What a line of the log tells; its fields are those of `shared.run.attempt` unless it says more."""
+
+    CHUNK_DONE = "chunk.done"
+    """A chunk is built: seconds, rows, bytes (of its hand-off), peak_mb."""
+    CHUNK_KNOWN = "chunk.known"
+    """A message for a chunk that was done already; nothing was built."""
+    CHUNK_RETRIED = "chunk.retried"
+    """An attempt failed and was counted: error, reason, attempts."""
+    CHUNK_MEMORY = "chunk.out_of_memory"
+    """An attempt met the memory limit of its worker, and was counted."""
+    CHUNK_FAILED = "chunk.failed"
+    """A chunk went to the dead letters."""
+    CHUNK_GIVEN_BACK = "chunk.given_back"
+    """A worker that ends gave its message back."""
+    LEASE_LOST = "chunk.lease_lost"
+    """A worker gave up a chunk whose message somebody else may have by now."""
+    MESSAGE_STALE = "message.stale"
+    """A message of a run that was reset, or of a chunk outside the plan, was dropped."""
+    RUN_PAUSED = "run.paused"
+    """A worker holds a message of a paused run, or gives it back."""
+    SERVICE_UNREACHABLE = "service.unreachable"
+    """A service or a disk does not do its part: error, reason; nothing is counted against the chunk."""
+    LETTER_KEPT = "letter.kept"
+    """A dead letter became the failure record of its chunk."""
+    LETTER_KNOWN = "letter.known"
+    """A dead letter told nothing new: noted before, replayed or built since."""
+    LETTER_STALE = "letter.stale"
+    """A dead letter of an older run of its graph was dropped."""
+    LETTER_STRAY = "letter.stray"
+    """A dead letter that belongs to no known run was kept as it came."""
+    WORKER_START = "worker.start"
+    WORKER_END = "worker.end"
+    """A worker ended in order: chunks."""
+    WORKER_REFUSED = "worker.refused"
+    """A worker cannot work here: reason."""
+    WORKER_BUG = "worker.bug"
+    """A worker met an error that nobody foresaw, outside of any chunk."""

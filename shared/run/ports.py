@@ -1,0 +1,251 @@
+"""What the pipeline asks of the outside, as protocols: a queue, completion records, a table, storage.
+
+Two answers exist to each: the one in `shared.memory`, and the one in `shared.gcp` over Google's
+services. The same contract tests hold both to the same behaviour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from shared.plan.grid import Chunk
+from shared.table.cells import Cells
+from shared.table.columns import Family
+
+DEAD = 0
+"""In place of a layer: the dead letters, for a queue that is opened to replay them."""
+
+
+class Delivery(Protocol):
+    """One delivery of a message. Its lease is extended until it is acked or given back."""
+
+    @property
+    def data(self) -> bytes:
+        """The message as published."""
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first delivery; more for later ones, as far as the queue knows."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What was published with the message; of a dead letter, what is known of its failure."""
+
+    @property
+    def published(self) -> float:
+        """When it was published, in seconds since 1970."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease has ended, as far as is known here: somebody else may have the message."""
+
+    def ack(self) -> None:
+        """Done for good; returns when the queue has it, or the delivery may come again."""
+
+    def give_back(self, after: float = 0.0) -> None:
+        """Deliver it again, to anyone; not before `after` seconds (up to 600) where the queue can wait."""
+
+
+class Queue(Protocol):
+    """Messages of each layer, delivered at least once, in any order."""
+
+    def publish(self, layer: int, messages: Iterable[bytes]) -> int:
+        """Puts messages on the layer's topic; returns how many once the service has all of them."""
+
+    def publish_dead(self, data: bytes, attributes: dict[str, str]) -> None:
+        """Puts one message on the dead-letter topic, with what is known of its failure."""
+
+    def receive(self, timeout: float) -> Delivery | None:
+        """The next delivery from the layers that this queue was opened for, the highest layer
+        first; None if none came within `timeout` seconds."""
+
+    def close(self) -> None:
+        """Gives back what was received and not handed out, and ends the connection."""
+
+
+@dataclass(frozen=True)
+class LayerProgress:
+    """How far one layer is, from the completion records: chunks done, and for layers above 2 how
+    many became ready and were published; `seconds` is the sum of the chunks' build times."""
+
+    done: int = 0
+    published: int = 0
+    seconds: float = 0.0
+
+
+class State(StrEnum):
+    """What becomes of a chunk with a failure."""
+
+    TRYING = "trying"
+    """It is tried again."""
+    DEAD = "dead"
+    """It is in the dead letters, and nobody tries again by himself."""
+    REPLAYED = "replayed"
+    """It was queued again since: no failure any more, but what tells old dead letters from new ones."""
+    DISCARDED = "discarded"
+    """Somebody gave it up."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong with a chunk: the error of the last attempt that ended with one.
+
+    `attempts` ended with an error; `started` has an entry for each that was begun (from the second
+    delivery on) and has not ended: it is under way, or its worker is gone without a word. Times are
+    UTC texts: `first` and `when` of the first and last error, `replayed` of the last replay.
+    """
+
+    chunk: Chunk
+    error: str
+    message: str
+    traceback: str = ""
+    attempts: int = 1
+    worker: str = ""
+    when: str = ""
+    state: State = State.DEAD
+    first: str = ""
+    started: tuple[str, ...] = ()
+    replayed: str = ""
+
+    @property
+    def dead(self) -> bool:
+        """Whether nobody tries again by himself."""
+        return self.state in (State.DEAD, State.DISCARDED)
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A dead letter that belongs to no known run, as it came: its first bytes, and what is known."""
+
+    data: bytes
+    size: int
+    reason: str
+    attributes: Mapping[str, str]
+    published: str
+
+    @property
+    def key(self) -> str:
+        """What names this letter and no other."""
+        facts = f"{self.published} {self.size} ".encode()
+        return hashlib.blake2b(facts + self.data, digest_size=16).hexdigest()
+
+
+class Strays(Protocol):
+    """The dead letters that belong to no known run, each kept once."""
+
+    def keep(self, stray: Stray) -> None:
+        """Keeps a letter; the same one again changes nothing."""
+
+    def all(self) -> list[Stray]:
+        """All that are kept, the oldest first."""
+
+    def drop(self, stray: Stray) -> None:
+        """Forgets a letter."""
+
+
+class Completion(Protocol):
+    """The completion records of one run: for each chunk that waits, which dependencies are done."""
+
+    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+        """Notes that dependency number `dependency` of `expected` is done; whether all are now.
+
+        A set, not a counter: noting it again changes nothing and answers the same question again.
+        `child` says that the dependency is a child of `waiting` (those count as progress, once),
+        `seconds` what its build took.
+        """
+
+    def note_published(self, waiting: Chunk) -> None:
+        """Notes that a chunk whose dependencies are all done has been queued."""
+
+    def published(self, waiting: Chunk) -> bool:
+        """Whether that has been noted."""
+
+    def done(self, waiting: Chunk) -> int:
+        """The done dependencies of a waiting chunk as bits; 0 without a record."""
+
+    def records(self, layer: int) -> Iterator[tuple[Chunk, int, bool]]:
+        """(chunk, done bits, published) of every record of a layer, in any order."""
+
+    def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
+        """For each layer, from sums over the records of the layer above."""
+
+    def add_failure(self, failure: Failure) -> None:
+        """Notes a failed chunk; a second failure of the same chunk replaces the first."""
+
+    def change_failure(self, chunk: Chunk, change: Callable[[Failure | None], Failure | None]) -> Failure | None:
+        """Puts what `change` makes of a chunk's failure in its place (None: no failure), and returns it.
+
+        At once: when another got in between, `change` is called again with what is there then.
+        """
+
+    def failure(self, chunk: Chunk) -> Failure | None:
+        """What is noted of a chunk, in whatever state."""
+
+    def drop_failure(self, chunk: Chunk) -> None:
+        """Forgets the failure of a chunk, if there is one."""
+
+    def failures(self) -> list[Failure]:
+        """All failures of the run, by chunk, but not those that were replayed."""
+
+    def clear(self) -> None:
+        """Drops every record and failure of the run."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as read: for each column `family:qualifier` the newest value, and all cells' times (us)."""
+
+    key: bytes
+    cells: dict[str, bytes]
+    timestamps: dict[str, int] = field(default_factory=dict)
+
+
+class Table(Protocol):
+    """One graph's table."""
+
+    def exists(self) -> bool:
+        """Whether the table is there."""
+
+    def create(self, families: Sequence[Family]) -> None:
+        """Makes the table with its families and garbage-collection rules; StateError if it is there."""
+
+    def families(self) -> list[Family]:
+        """The families that the table has, by name; StateError without the table."""
+
+    def set_families(self, families: Sequence[Family]) -> None:
+        """Adds those of the families that the table has not, and gives all of them their rules; others
+        stay as they are. StateError without the table."""
+
+    def write(self, cells: Sequence[Cells], timestamp_ms: int) -> int:
+        """Writes all cells with this timestamp and returns the number of rows; cells of one row go
+        together. What fails in a bulk request is tried again for the failed rows alone."""
+
+    def read(self, ranges: Sequence[tuple[bytes, bytes]]) -> Iterator[Row]:
+        """Rows with start <= key < end of each range, in order of their keys."""
+
+    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
+        """The rows of these keys that exist, in order of their keys."""
+
+
+class Storage(Protocol):
+    """Whole objects by name below one folder; writes are atomic, names are relative."""
+
+    @property
+    def folder(self) -> str:
+        """The folder, as messages for people name it."""
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """The content of each name, None where there is no such object."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes one object, in place of any other of that name."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Names that start with `prefix`, in any order."""
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Removes objects; those that are not there are no error."""

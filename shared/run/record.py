@@ -1,0 +1,121 @@
+"""The run record: what a run was started with, kept as JSON beside its hand-offs.
+
+It is the truth about a run; progress elsewhere can be lost and rebuilt. What holds: it changes only
+when a run is reset, and then keeps its timestamp, so that everything built again is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from shared.errors import DataError
+from shared.plan.grid import Chunk, Grid
+from shared.plan.ids import IdLayout
+from shared.plan.names import NAME, TABLE_NAME
+from shared.plan.plan import Plan
+from shared.run.messages import Message
+
+RECORD_NAME = "run.json"
+MAX_SPATIAL_BITS = 18
+"""The most that a configuration may ask for; an axis of the grid has no more chunks than these can number."""
+_SOMETHING = re.compile(".+", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of one graph.
+
+    `timestamp_ms` is the time of every cell (milliseconds since 1970); `shape` the layer-2 grid;
+    `edges` and `components` the input folders; `dataset` the configuration as it was given.
+    `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else.
+    """
+
+    graph: str
+    run: str
+    table: str
+    instance: str | None
+    timestamp_ms: int
+    shape: tuple[int, int, int]
+    edges: str
+    components: str
+    spatial_bits: int = 10
+    layer_id_bits: int = 8
+    schema: int = 2
+    test: bool = False
+    upgrade: bool = False
+    auto_queue_parents: bool = True
+    dataset: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that these facts come to."""
+        grid = Grid(self.shape)
+        return Plan(grid, IdLayout(grid.layer_count, self.spatial_bits, self.layer_id_bits), self.schema, self.test)
+
+    def message(self, chunk: Chunk) -> bytes:
+        """The queue message for a chunk of this run."""
+        return Message(self.graph, self.run, chunk).encode()
+
+    def handoff_name(self, chunk: Chunk) -> str:
+        """The name of a chunk's hand-off in the graph's scratch folder."""
+        return f"{self.run}/layer{chunk.layer}/{chunk.x}_{chunk.y}_{chunk.z}"
+
+    def encode(self) -> bytes:
+        """The record as JSON."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+
+    @classmethod
+    def decode(cls, data: bytes, file: str) -> RunRecord:
+        """The record in a file's bytes; DataError if it is none of this version.
+
+        Every field has to be there: a default in place of a lost one could change every id.
+        """
+        try:
+            fields = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise DataError(file, "-", f"no run record, as it is not JSON ({error})") from error
+        if not isinstance(fields, dict) or set(fields) != set(_FIELDS):
+            found = sorted(set(fields) ^ set(_FIELDS)) if isinstance(fields, dict) else "all of them"
+            raise DataError(file, "-", f"no run record of this version; missing or unknown: {found!s:.200}")
+        for name, (expected, fits) in _FIELDS.items():
+            if not fits(fields[name]):
+                raise DataError(file, "-", f"run record: {name} = {fields[name]!r:.100} is not {expected}")
+        x, y, z = fields.pop("shape")
+        return cls(shape=(x, y, z), **fields)
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _text(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_whole(1, 1 << MAX_SPATIAL_BITS), value))
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "graph": ("a name", _text(NAME)),
+    "run": ("a name", _text(NAME)),
+    "table": ("the name of a table", _text(TABLE_NAME)),
+    "instance": ("a name or null", lambda value: value is None or _text(_SOMETHING)(value)),
+    "timestamp_ms": ("a time in milliseconds", _whole(1, (1 << 63) // 1000)),
+    "shape": ("three numbers of chunks", _is_shape),
+    "edges": ("a folder", _text(_SOMETHING)),
+    "components": ("a folder", _text(_SOMETHING)),
+    "spatial_bits": (f"a number from 1 to {MAX_SPATIAL_BITS}", _whole(1, MAX_SPATIAL_BITS)),
+    "layer_id_bits": ("8", _whole(8, 8)),
+    "schema": ("2 or 3", _whole(2, 3)),
+    "test": ("true or false", lambda value: isinstance(value, bool)),
+    "upgrade": ("true or false", lambda value: isinstance(value, bool)),
+    "auto_queue_parents": ("true or false", lambda value: isinstance(value, bool)),
+    "dataset": ("a mapping", lambda value: isinstance(value, dict)),
+}
+"""For each field what its value must be, in words and as a check."""
