@@ -1,0 +1,41 @@
+"""Objects in memory: gone with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+
+class MemoryStorage:
+    """One folder; answers `shared.run.ports.Storage`."""
+
+    def __init__(self, folder: str = "memory") -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._objects: dict[str, bytes] = {}
+
+    @property
+    def folder(self) -> str:
+        """The folder, as messages name it."""
+        return self._folder
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """The content of each name, None where there is no such object."""
+        with self._lock:
+            return {name: self._objects.get(name) for name in names}
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keeps an object, in place of any other of that name."""
+        with self._lock:
+            self._objects[name] = bytes(data)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Names that start with `prefix`, as of now."""
+        with self._lock:
+            return iter([name for name in self._objects if name.startswith(prefix)])
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Drops objects; those that are not there are no error."""
+        with self._lock:
+            for name in names:
+                self._objects.pop(name, None)

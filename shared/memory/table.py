@@ -1,0 +1,90 @@
+"""A table in memory: gone with the process.
+
+What holds: of several cells in a column the newest counts, and a cell written again at the same time
+replaces the one before, as in Bigtable.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from shared.errors import IngestError, StateError
+from shared.run.ports import Row
+from shared.table.cells import Cells
+from shared.table.columns import Family
+
+
+class MemoryTable:
+    """One table; answers `shared.run.ports.Table`."""
+
+    def __init__(self, name: str = "table") -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._families: dict[str, Family] | None = None
+        self._rows: dict[bytes, Row] = {}
+
+    def exists(self) -> bool:
+        """Whether `create` was called."""
+        return self._families is not None
+
+    def create(self, families: Sequence[Family]) -> None:
+        """Makes the table; StateError if it is there."""
+        with self._lock:
+            if self._families is not None:
+                raise StateError(f"table {self._name} already exists")
+            self._families = {family.name: family for family in families}
+
+    def families(self) -> list[Family]:
+        """The column families that the table has; StateError without the table."""
+        return sorted(self._there().values(), key=lambda family: family.name)
+
+    def set_families(self, families: Sequence[Family]) -> None:
+        """Adds families, or changes their rules; StateError without the table."""
+        with self._lock:
+            self._there().update({family.name: family for family in families})
+
+    def write(self, cells: Sequence[Cells], timestamp_ms: int) -> int:
+        """Writes all cells with this timestamp; returns the number of rows.
+
+        Raises StateError without the table, IngestError for a family that the table does not have.
+        """
+        with self._lock:
+            families, keys = self._there(), set()
+            for part in cells:
+                if part.column.family not in families:
+                    raise IngestError(f"table {self._name}: column {part.column}: there is no such family")
+            for part in cells:
+                column = str(part.column)
+                for key, value in zip(part.keys, part.values, strict=True):
+                    row = self._rows.setdefault(key, Row(key, {}))
+                    if timestamp_ms * 1000 >= row.timestamps.get(column, 0):
+                        row.cells[column], row.timestamps[column] = value, timestamp_ms * 1000
+                keys.update(part.keys)
+            return len(keys)
+
+    def read(self, ranges: Sequence[tuple[bytes, bytes]]) -> Iterator[Row]:
+        """Rows with start <= key < end of each range, by key; StateError without the table."""
+        with self._lock:
+            self._there()
+            keys = sorted(key for key in self._rows if any(low <= key < high for low, high in ranges))
+        yield from self._copies(keys)
+
+    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
+        """The rows of these keys that exist, by key; StateError without the table."""
+        with self._lock:
+            self._there()
+            found = sorted(key for key in set(keys) if key in self._rows)
+        yield from self._copies(found)
+
+    def _there(self) -> dict[str, Family]:
+        if self._families is None:
+            raise StateError(f"there is no table {self._name}; create it first")
+        return self._families
+
+    def _copies(self, keys: list[bytes]) -> Iterator[Row]:
+        for key in keys:
+            with self._lock:
+                row = self._rows[key]
+                copy = Row(key, dict(row.cells), dict(row.timestamps))
+            yield copy
