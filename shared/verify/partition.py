@@ -1,0 +1,81 @@
+"""Whether the table puts the right supervoxels together: compared with the input files, or a truth.
+
+Independent of the build on purpose: all edges of the volume at once, one labelling, no chunks. It
+holds all supervoxels in memory (about 100 bytes each), so it is for tables of up to some 10^8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.inputs.components import components_name, decode_components
+from shared.inputs.edges import decode_edges, edges_name
+from shared.plan.ids import Ids
+from shared.plan.plan import Plan
+from shared.run.ports import Storage
+
+Partition = tuple[Ids, Ids]
+"""Supervoxels (n,), sorted, and for each the name of its part (n,), any uint64."""
+
+
+def table_partition(plan: Plan, links: list[tuple[Ids, Ids]]) -> Partition:
+    """Supervoxels and their roots from all (children, parents) links of a table."""
+    child = np.concatenate([np.zeros(0, np.uint64), *(part[0] for part in links)])
+    parent = np.concatenate([np.zeros(0, np.uint64), *(part[1] for part in links)])
+    order = np.argsort(child)
+    child, parent = child[order], parent[order]
+    supervoxels = child[plan.ids.layers(child) == 1]
+    root = supervoxels
+    for _ in plan.layers:
+        at = np.minimum(np.searchsorted(child, root), len(child) - 1)
+        root = np.where(child[at] == root, parent[at], root) if len(child) else root
+    return supervoxels, root
+
+
+def input_partition(plan: Plan, edges: Storage, components: Storage) -> Partition:
+    """Connected components of every supervoxel in any edge; the lower side's file decides."""
+    pairs: list[npt.NDArray[np.uint64]] = [np.zeros((0, 2), np.uint64)]
+    ends: list[Ids] = [np.zeros(0, np.uint64)]
+    prefix = np.uint64(plan.ids.segment_bits(1))
+    for index in range(plan.total(2)):
+        chunk = plan.chunk_at(2, index)
+        edge_name, component_name = edges_name(chunk), components_name(chunk)
+        listing = components.get([component_name])[component_name]
+        listed = decode_components(listing, f"{components.folder}/{component_name}", chunk)
+        found = decode_edges(edges.get([edge_name])[edge_name], f"{edges.folder}/{edge_name}", chunk)
+        inside, between, cross = found.inside.pairs, found.between.pairs, found.cross.pairs
+        own = np.uint64(plan.ids.chunk_id(chunk._replace(layer=1))) >> prefix
+        # Ids of one layer sort like their chunks' coordinates, the first axis first.
+        is_lower = (between >> prefix).min(axis=1, initial=np.uint64(2**64 - 1)) == own
+        pairs += [inside[listed.same(inside)], between[is_lower & listed.same(between)], cross]
+        ends += [np.unique(np.concatenate([inside, between, cross]))]
+    supervoxels = np.unique(np.concatenate(ends))
+    return supervoxels, _components(len(supervoxels), np.searchsorted(supervoxels, np.concatenate(pairs)))
+
+
+def _components(count: int, pairs: npt.NDArray[np.int64]) -> Ids:
+    """A component's number for each of `count` vertices: by scipy, where the build uses graph-tool."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    labels: Ids = connected_components(graph, directed=False)[1].astype(np.uint64)
+    return labels
+
+
+def compare(found: Partition, expected: Partition, complain: Callable[[str, str], None]) -> None:
+    """Complains of each supervoxel that only one side has, and of each root that is not one part."""
+    for key in np.setdiff1d(found[0], expected[0]).tolist():
+        complain(f"{key:020d}", "is in the table, but in no edge of the input")
+    for key in np.setdiff1d(expected[0], found[0]).tolist():
+        complain(f"{key:020d}", "is in an edge of the input, but not in the table")
+    _, at, there = np.intersect1d(found[0], expected[0], assume_unique=True, return_indices=True)
+    pairs = np.unique(np.stack([found[1][at], expected[1][there]], axis=1), axis=0)
+    reasons = ("joins supervoxels that belong apart", "is one of several roots of one object")
+    for side, reason in enumerate(reasons):
+        names, counts = np.unique(pairs[:, side], return_counts=True)
+        for root in np.unique(pairs[np.isin(pairs[:, side], names[counts > 1]), 0]).tolist():
+            complain(f"{root:020d}", reason)
