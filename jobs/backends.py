@@ -1,0 +1,247 @@
+"""What answers the ports: Google's services or their emulators, or the memory of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from jobs.environment import Environment
+from shared.errors import StateError
+from shared.files import CloudFilesStorage
+from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
+from shared.memory.completion import MemoryCompletion, MemoryStrays
+from shared.memory.queue import MemoryBroker
+from shared.memory.table import MemoryTable
+from shared.run.control import CONTROL_NAME, decode_control
+from shared.run.letters import collect
+from shared.run.ports import DEAD, Completion, Delivery, Queue, Storage, Strays, Table
+from shared.run.record import RECORD_NAME, RunRecord
+from shared.run.sources import Sources
+from shared.run.work import OpenRun
+
+MAX_LEASE_SECONDS = 168 * 3600
+"""A lease is extended for as long as a Cloud Run task may last; a dead worker's ends by itself."""
+
+LOOK_SECONDS = 5.0
+"""How often a worker looks whether its run was paused or reset."""
+
+
+class Backend(Protocol):
+    """Opens the ports. Each call opens anew; who opens a queue closes it."""
+
+    environment: Environment
+
+    def queue(self, layers: Sequence[int]) -> Queue:
+        """A queue that receives from `layers` and publishes to any."""
+
+    def completion(self, graph: str, run: str) -> Completion:
+        """The completion records of a run."""
+
+    def table(self, name: str, instance: str | None) -> Table:
+        """A graph's table; `instance` is the one of its dataset, where the environment names none."""
+
+    def prepare(self, layers: Sequence[int]) -> None:
+        """Makes topics and subscriptions, where they are not there."""
+
+    def letters(self) -> Iterable[Delivery]:
+        """The dead letters that nobody has noted yet, as deliveries to be acked."""
+
+    def strays(self) -> Strays:
+        """The dead letters that belong to no known run."""
+
+
+def storage(folder: str) -> Storage:
+    """Objects below a folder, wherever it is."""
+    return CloudFilesStorage(folder)
+
+
+def scratch(backend: Backend, graph: str) -> Storage:
+    """A graph's folder with its run record and hand-offs."""
+    return storage(f"{backend.environment.scratch.rstrip('/')}/{graph}")
+
+
+def load_record(backend: Backend, graph: str) -> RunRecord | None:
+    """The current run of a graph, if it has one."""
+    folder = scratch(backend, graph)
+    return decode_record(folder.get([RECORD_NAME])[RECORD_NAME], folder)
+
+
+def decode_record(data: bytes | None, folder: Storage) -> RunRecord | None:
+    """The run record in an object of a graph's folder; None if there is no such object."""
+    return None if data is None else RunRecord.decode(data, f"{folder.folder}/{RECORD_NAME}")
+
+
+def need_record(backend: Backend, graph: str) -> RunRecord:
+    """The current run of a graph; StateError if there is none."""
+    record = load_record(backend, graph)
+    if record is None:
+        raise StateError(
+            f"{backend.environment.scratch}: there is no run of graph {graph!r}; "
+            "start one with: make ingest DATASET=…"
+        )
+    return record
+
+
+def open_run(backend: Backend, record: RunRecord) -> OpenRun:
+    """A run with its connections."""
+    sources = Sources(storage(record.edges), storage(record.components), scratch(backend, record.graph))
+    return OpenRun(
+        record, sources, backend.table(record.table, record.instance), backend.completion(record.graph, record.run)
+    )
+
+
+@dataclass
+class OpenRuns:
+    """Opens runs by name for a worker and keeps them open.
+
+    A graph's record and control are read again after `LOOK_SECONDS`, so that a worker notices when
+    its run is reset or paused.
+    """
+
+    backend: Backend
+    clock: Callable[[], float]
+    known: dict[str, tuple[float, OpenRun | None]] = field(default_factory=dict)
+
+    def open(self, graph: str, run: str) -> OpenRun | None:
+        """The run, if it is the graph's current one."""
+        read, opened = self.known.get(graph, (float("-inf"), None))
+        if self.clock() - read > LOOK_SECONDS or (opened is None or opened.record.run != run):
+            folder = scratch(self.backend, graph)
+            found = folder.get([RECORD_NAME, CONTROL_NAME])
+            record = decode_record(found[RECORD_NAME], folder)
+            if opened is None or record != opened.record:
+                opened = open_run(self.backend, record) if record else None
+            if opened is not None:
+                opened = replace(opened, control=decode_control(found[CONTROL_NAME], folder))
+            self.known[graph] = self.clock(), opened
+        return opened if opened is not None and opened.record.run == run else None
+
+
+@dataclass
+class BackendBooks:
+    """What dead letters need to know of runs, asked for once; answers `shared.run.letters.Books`."""
+
+    backend: Backend
+    records: dict[str, RunRecord | None] = field(default_factory=dict)
+    completions: dict[tuple[str, str], Completion] = field(default_factory=dict)
+
+    def record(self, graph: str) -> RunRecord | None:
+        """The current run of a graph."""
+        if graph not in self.records:
+            self.records[graph] = load_record(self.backend, graph)
+        return self.records[graph]
+
+    def completion(self, graph: str, run: str) -> Completion:
+        """The completion records of a run."""
+        if (graph, run) not in self.completions:
+            self.completions[graph, run] = self.backend.completion(graph, run)
+        return self.completions[graph, run]
+
+    def strays(self) -> Strays:
+        """The letters that belong to no run."""
+        return self.backend.strays()
+
+
+def note_letters(backend: Backend) -> None:
+    """Turns the dead letters that wait into failure records, as functions/dead_letter does in the cloud."""
+    collect(BackendBooks(backend), backend.letters())
+
+
+@dataclass
+class GoogleBackend:
+    """Google Cloud, or its emulators where the environment names their hosts."""
+
+    environment: Environment
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the services are."""
+        hosts = self.environment.hosts
+        if self.environment.project is None and len(hosts) < 3:
+            raise StateError("no PROJECT is given, and no emulators run; start them with: make ingest")
+        return Endpoints(
+            project=self.environment.project or EMULATOR_PROJECT,
+            instance=self.environment.instance or "emulator",
+            database=self.environment.database,
+            bigtable_host=hosts.get("BIGTABLE_EMULATOR_HOST"),
+            pubsub_host=hosts.get("PUBSUB_EMULATOR_HOST"),
+            firestore_host=hosts.get("FIRESTORE_EMULATOR_HOST"),
+        )
+
+    def queue(self, layers: Sequence[int]) -> Queue:
+        """A connection to Pub/Sub."""
+        from shared.gcp.pubsub import PubSubQueue
+
+        return PubSubQueue(self.endpoints, self.environment.prefix, layers, MAX_LEASE_SECONDS, prefetch=4)
+
+    def completion(self, graph: str, run: str) -> Completion:
+        """Records in Firestore."""
+        from shared.gcp.firestore import FirestoreCompletion
+
+        return FirestoreCompletion(self.endpoints, graph, run)
+
+    def table(self, name: str, instance: str | None) -> Table:
+        """A table in Bigtable."""
+        from shared.gcp.bigtable import BigtableTable
+
+        endpoints = self.endpoints
+        if self.environment.instance is None and self.environment.project is not None:
+            if instance is None:
+                raise StateError("the Bigtable instance is not known; give it as INSTANCE=…, or in the dataset")
+            endpoints = replace(endpoints, instance=instance)
+        return BigtableTable(endpoints, name)
+
+    def prepare(self, layers: Sequence[int]) -> None:
+        """Makes topics and subscriptions."""
+        from shared.gcp.pubsub import create_topics
+
+        create_topics(self.endpoints, self.environment.prefix, layers)
+
+    def letters(self) -> Iterable[Delivery]:
+        """What waits in the pull subscription of the dead letters."""
+        from shared.gcp.waiting import Waiting
+
+        return Waiting(self.endpoints, self.environment.prefix, DEAD)
+
+    def strays(self) -> Strays:
+        """Letters in Firestore."""
+        from shared.gcp.strays import FirestoreStrays
+
+        return FirestoreStrays(self.endpoints)
+
+
+@dataclass
+class MemoryBackend:
+    """The memory of this process: for machines without emulators, and gone with the process."""
+
+    environment: Environment
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    completions: dict[tuple[str, str], MemoryCompletion] = field(default_factory=dict)
+    tables: dict[str, MemoryTable] = field(default_factory=dict)
+    kept_strays: MemoryStrays = field(default_factory=MemoryStrays)
+
+    def queue(self, layers: Sequence[int]) -> Queue:
+        """Another opening of the one broker."""
+        return self.broker.open(layers)
+
+    def completion(self, graph: str, run: str) -> Completion:
+        """The records of a run, the same each time."""
+        return self.completions.setdefault((graph, run), MemoryCompletion())
+
+    def table(self, name: str, instance: str | None) -> Table:
+        """The table of that name, the same each time."""
+        return self.tables.setdefault(name, MemoryTable(name))
+
+    def prepare(self, layers: Sequence[int]) -> None:
+        """Nothing to prepare."""
+
+    def letters(self) -> Iterator[Delivery]:
+        """What waits in the dead letters."""
+        queue = self.broker.open([DEAD])
+        while (delivery := queue.receive(0.0)) is not None:
+            yield delivery
+
+    def strays(self) -> Strays:
+        """Letters in memory."""
+        return self.kept_strays

@@ -1,0 +1,71 @@
+"""Everything about a dataset that can be wrong is found here, before anything is created."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shared.errors import ConfigError
+from shared.inputs.listing import list_sources
+from shared.inputs.volume import read_volume
+from shared.plan.checks import check_dataset, make_plan
+from shared.plan.config import Dataset, load_dataset
+from shared.plan.plan import Plan
+from shared.plan.volume import VolumeFacts
+from shared.run.record import RunRecord
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A dataset that can be ingested as `table`, with its plan."""
+
+    dataset: Dataset
+    volume: VolumeFacts
+    plan: Plan
+    table: str
+
+    def with_schema(self, schema: int) -> Checked:
+        """The same with another schema."""
+        return replace(self, dataset=self.dataset.with_schema(schema), plan=replace(self.plan, schema=schema))
+
+    def record(self, graph: str, run: str, timestamp_ms: int) -> RunRecord:
+        """The record of a run of it."""
+        source = self.dataset.data_source
+        return RunRecord(
+            graph=graph,
+            run=run,
+            table=self.table,
+            instance=self.dataset.backend_client.CONFIG.INSTANCE,
+            timestamp_ms=timestamp_ms,
+            shape=self.plan.grid.shape,
+            edges=source.EDGES,
+            components=source.COMPONENTS,
+            spatial_bits=self.plan.ids.spatial_bits,
+            layer_id_bits=self.plan.ids.layer_id_bits,
+            schema=self.plan.schema,
+            test=self.plan.test,
+            auto_queue_parents=self.dataset.chunkedgraph_ingest.auto_queue_parents,
+            dataset=self.dataset.raw,
+        )
+
+
+def check(path: Path, graph: str, test: bool, schema: int | None = None) -> Checked:
+    """Reads a dataset file and what it names; ConfigError with every problem at once.
+
+    `schema` overrides the file's.
+    """
+    dataset = load_dataset(path)
+    if schema is not None:
+        dataset = dataset.with_schema(schema)
+    with ThreadPoolExecutor(2) as pool:
+        facts = pool.submit(read_volume, dataset.data_source.WATERSHED)
+        listings = pool.submit(list_sources, dataset).result()
+        try:
+            volume = facts.result()
+        except ConfigError as error:
+            raise ConfigError(error.problems + check_dataset(dataset, str(path), graph, None, listings)) from error
+        problems = check_dataset(dataset, str(path), graph, volume, listings)
+    if problems:
+        raise ConfigError(problems)
+    return Checked(dataset, volume, make_plan(dataset, volume, test), dataset.table_name(graph))

@@ -1,0 +1,43 @@
+"""`python -m jobs.example FOLDER`: make the example dataset."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from jobs.example import ExampleParams, make_example
+from jobs.example.params import Triple
+
+DEFAULT = ExampleParams()
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--grid", type=int, nargs=3, default=DEFAULT.grid, help="Chunks along x, y and z.")
+@click.option(
+    "--chunk-size", type=int, nargs=3, default=DEFAULT.chunk_size, help="Voxels of a chunk along x, y and z."
+)
+@click.option(
+    "--supervoxel-size",
+    type=int,
+    default=DEFAULT.supervoxel_size,
+    help="Voxels across a supervoxel: smaller ones mean more for each chunk.",
+)
+@click.option("--seed", type=int, default=DEFAULT.seed, help="Another seed gives another dataset.")
+def main(folder: Path, grid: Triple, chunk_size: Triple, supervoxel_size: int, seed: int) -> None:
+    """Make an example dataset of branching neurites below FOLDER.
+
+    Writes the watershed volume (ws), edges, components, and the true objects (truth.npz).
+    """
+    try:
+        summary = make_example(folder, ExampleParams(grid, chunk_size, supervoxel_size, seed))
+    except (ValueError, FileExistsError) as error:
+        raise click.ClickException(str(error)) from error
+    for name, value in asdict(summary).items():
+        click.echo(f"{name:18} {value}")
+
+
+if __name__ == "__main__":
+    main()

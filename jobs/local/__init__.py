@@ -1,0 +1,1 @@
+"""Everything that runs on this machine alone: emulators, worker processes, watching them."""

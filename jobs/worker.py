@@ -1,0 +1,115 @@
+"""The worker process: `python -m jobs.worker --layers 2-6`, one chunk at a time until idle or told to end.
+
+SIGTERM and SIGINT end it within seconds: nothing new is begun, messages at hand are given back, and
+the chunk being built is given back too unless it ends by itself in time. Its exit code is 0 then, as
+when nothing came for long; 2 when it cannot work here, 70 after an error outside of any chunk.
+Imports are kept low: a task that starts is paid for from its first second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+
+import click
+
+from jobs import memory
+from jobs.backends import GoogleBackend, OpenRuns
+from jobs.environment import Environment
+from shared import logs
+from shared.errors import IngestError, ShuttingDown
+from shared.outcome import Exit
+from shared.run.events import Event
+from shared.run.worker import Worker
+
+logger = logging.getLogger("jobs.worker")
+
+WAKE_SECONDS = 0.2
+"""How soon a worker that waits notices that it is to end."""
+
+GRACE_SECONDS = 7
+"""How long the chunk at hand may go on after SIGTERM; Cloud Run kills after 10."""
+
+
+def parse_layers(_context: object, _parameter: object, text: str) -> list[int]:
+    """`2-5` or `2,3` as a list of layers."""
+    try:
+        if "-" in text:
+            low, high = (int(part) for part in text.split("-"))
+            return list(range(low, high + 1))
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither like 2-5 nor like 2,3") from error
+
+
+class Stop:
+    """Notices signals; a second stage raises ShuttingDown in whatever is being built."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def install(self) -> None:
+        """Takes over SIGTERM, SIGINT and SIGALRM of this process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+        signal.signal(signal.SIGALRM, self._interrupt)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.asked:
+            self.asked = True
+            signal.alarm(GRACE_SECONDS)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        raise ShuttingDown("the worker was told to end, and the chunk was not done in time")
+
+
+@click.command()
+@click.option("--layers", callback=parse_layers, required=True, help="Layers to work on, like 2-5 or 2,3.")
+@click.option("--idle-seconds", default=60.0, show_default=True, help="End when nothing came for so long.")
+@click.option("--parent", type=int, help="End when this process, which started it, is gone.")
+def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
+    """Build chunks from the queue until it is empty or the process is told to end."""
+    logs.set_up()
+    stop = Stop()
+    stop.install()
+
+    def stopped() -> bool:
+        return stop.asked or (parent is not None and os.getppid() != parent)
+
+    def wait(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not stopped() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, WAKE_SECONDS))
+
+    name = f"{socket.gethostname()}:{os.environ.get('CLOUD_RUN_TASK_INDEX', '0')}:{os.getpid()}"
+    try:
+        environment = Environment.read(os.environ)
+        memory.cap(environment.memory_mib or memory.share(1))
+        backend = GoogleBackend(environment)
+        queue = backend.queue(layers)
+        try:
+            runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
+            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter)
+            logger.info(Event.WORKER_START, extra={"fields": {"worker": name, "layers": layers}})
+            done = worker.run(idle_seconds)
+            logger.info(Event.WORKER_END, extra={"fields": {"worker": name, "chunks": done}})
+        finally:
+            signal.alarm(0)
+            queue.close()
+    except ShuttingDown:
+        sys.exit(Exit.OK)
+    except IngestError as error:
+        logger.error(Event.WORKER_REFUSED, extra={"fields": {"worker": name, "reason": str(error)}})
+        sys.exit(Exit.REFUSED)
+    except Exception as error:
+        logger.error(Event.WORKER_BUG, extra={"fields": {"worker": name, "reason": str(error)}, "error": error})
+        sys.exit(Exit.BUG)
+
+
+if __name__ == "__main__":
+    main()
