@@ -1,0 +1,1 @@
+"""Cloud functions: each a folder with a thin main.py; what they do is in shared."""
