@@ -1,0 +1,95 @@
+"""`python -m tests.benchmarks [NAME ...]`: prints tables and keeps the numbers in build/bench.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from jobs.commands.checking import check
+from jobs.environment import REPOSITORY
+from jobs.local import emulators, processes
+from tests.benchmarks import building, chunks, grids
+from tests.benchmarks.inputs import TIMESTAMP_MS
+from tests.benchmarks.measure import console
+
+NAMES = ("write", "chunk", "parents", "boundary", "queue", "coordination")
+
+
+@contextmanager
+def emulated(*names: str) -> Iterator[tuple[dict[str, str], dict[str, int], Path]]:
+    """Emulators of our own: hosts and process ids by variable, and a folder that goes with them."""
+    with tempfile.TemporaryDirectory(prefix="bench") as place:
+        folder = Path(place)
+        try:
+            hosts = emulators.start([s for s in emulators.SERVICES if s.name in names], folder, {})
+            servers = processes.recorded(folder / "emulators.json")
+            yield hosts, {name: server.pid for name, server in servers.items()}, folder
+        finally:
+            emulators.stop(folder)
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.option("--dataset", type=click.Path(path_type=Path), default=REPOSITORY / "configs" / "example.yml")
+@click.option("--out", type=click.Path(path_type=Path), default=REPOSITORY / "build" / "bench.json")
+@click.option("--threads", default=3, help="Chunks at a time in one process, for `write`.")
+@click.option("--rounds", default=3, help="Of so many rounds the quickest counts.")
+@click.option("--sides", default="4,8,16", help="Chunks along an axis of the grids of `parents`.")
+@click.option("--pairs", default="100000,1000000", help="Pairs on the boundaries of `boundary`.")
+@click.option("--total", default=10_000, help="Layer-2 chunks of `coordination`, about.")
+def main(
+    names: tuple[str, ...], dataset: Path, out: Path, threads: int, rounds: int, sides: str, pairs: str, total: int
+) -> None:
+    """Measure all, or what NAMES say: write, chunk, parents, boundary, queue, coordination."""
+    found = json.loads(out.read_text()) if out.exists() and names else {}
+
+    def write() -> dict[str, object]:
+        with emulated("bigtable") as (hosts, pids, folder):
+            records = {
+                schema: check(dataset, "bench", False, schema).record("bench", "run", TIMESTAMP_MS)
+                for schema in (2, 3)
+            }
+            (pid,) = pids.values()
+            one = building.measure(records, hosts, pid, folder, 1, rounds)
+            return {"one": one, "several": building.measure(records, hosts, pid, folder, threads, rounds)}
+
+    def queue() -> dict[str, object]:
+        from tests.benchmarks import coordination
+
+        with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
+            return coordination.measure_queue(hosts, pids, folder)
+
+    def coordinate() -> dict[str, object]:
+        from tests.benchmarks import coordination
+
+        with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
+            return coordination.measure_run(hosts, pids, folder, total)
+
+    measures: dict[str, Callable[[], dict[str, object]]] = {
+        "write": write,
+        "chunk": lambda: chunks.measure(REPOSITORY / "build" / "bench", 5),
+        "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
+        "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),
+        "queue": queue,
+        "coordination": coordinate,
+    }
+    for name in names or NAMES:
+        load = os.getloadavg()[0]
+        found[name] = {"load_before": load, "when": int(time.time()), **measures[name]()}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(
+            json.dumps({"machine": platform.platform(), "cores": os.cpu_count()} | found, indent=1) + "\n"
+        )
+    console.print(f"\n{out} has all numbers", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

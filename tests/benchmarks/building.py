@@ -1,0 +1,192 @@
+"""Building and writing a dataset in one process without the queue, beside the floor: reading its files,
+and sending the very same bytes, encoded beforehand, to the same emulator."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from shared.build.codec import encode_handoff
+from shared.files import CloudFilesStorage
+from shared.gcp.bigtable import BigtableTable
+from shared.gcp.clients import EMULATOR_PROJECT, Endpoints, bigtable_channel
+from shared.gcp.wire import Rows, encode_rows
+from shared.inputs.components import components_name
+from shared.inputs.edges import edges_name
+from shared.plan.grid import Chunk
+from shared.run.record import RunRecord
+from shared.run.sources import Sources
+from shared.table.columns import families
+from tests.benchmarks.inputs import TIMESTAMP_MS, sources_of
+from tests.benchmarks.measure import Spent, cpu_of, show
+
+OF_THE_ISSUE = {2: 22.7, 3: 61.5}
+"""Seconds of today's builders on a comparable volume, from another machine: an order of magnitude only."""
+IN_FLIGHT = 4
+
+
+@dataclass
+class Layers:
+    """What each layer took, and all requests that were sent for it."""
+
+    spent: dict[int, Spent] = field(default_factory=dict)
+    chunks: dict[int, int] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Spent:
+        """All layers together."""
+        found = Spent()
+        for spent in self.spent.values():
+            found += spent
+        return found
+
+
+def build_and_write(record: RunRecord, sources: Sources, table: BigtableTable, threads: int) -> Layers:
+    """A whole run, layer by layer, `threads` chunks at a time."""
+
+    def one(chunk: Chunk) -> int:
+        built = sources.build(record, chunk)
+        rows = table.write(built.cells, record.timestamp_ms)
+        sources.scratch.put(record.handoff_name(chunk), encode_handoff(built.handoff))
+        return rows
+
+    found = Layers()
+    with ThreadPoolExecutor(threads) as pool:
+        for layer in record.plan.layers:
+            chunks = list(record.plan.grid.chunks(layer))
+            found.chunks[layer] = len(chunks)
+            with (spent := Spent()).more():
+                found.rows[layer] = sum(pool.map(one, chunks) if threads > 1 else map(one, chunks))
+            found.spent[layer] = spent
+    return found
+
+
+def encoded(record: RunRecord, sources: Sources) -> list[Rows]:
+    """All requests of a run in its order; hand-offs are there from a run before."""
+    chunks = itertools.chain.from_iterable(map(record.plan.grid.chunks, record.plan.layers))
+    return [
+        rows for chunk in chunks for rows in encode_rows(sources.build(record, chunk).cells, TIMESTAMP_MS * 1000)
+    ]
+
+
+def read_inputs(record: RunRecord, sources: Sources) -> None:
+    """Reads every input file once and takes it out of its compression."""
+    for chunk in record.plan.grid.chunks(2):
+        data = sources.edges.get([edges_name(chunk)])[edges_name(chunk)]
+        sources.components.get([components_name(chunk)])
+        if data is not None:
+            zstandard.ZstdDecompressor().decompress(data)
+
+
+def send(endpoints: Endpoints, requests: Iterable[bytes]) -> None:
+    """Sends requests, four under way at a time, and waits for the answers without looking at them."""
+    channel = bigtable_channel(endpoints)
+    call = channel.unary_stream("/google.bigtable.v2.Bigtable/MutateRows")
+    flying: deque[Any] = deque()
+    for request in requests:
+        if len(flying) == IN_FLIGHT:
+            list(flying.popleft())
+        flying.append(call(request))
+    for answer in flying:
+        list(answer)
+
+
+def measure(
+    records: dict[int, RunRecord], hosts: dict[str, str], pid: int, folder: Path, threads: int, rounds: int
+) -> dict[str, object]:
+    """The table of each schema; of `rounds` the quickest counts, for the build and for the floor alike."""
+    endpoints = Endpoints.emulated(hosts)
+    found: dict[str, object] = {}
+    for schema, record in records.items():
+        best: Layers | None = None
+        floor = reading = Spent(float("inf"), float("inf"))
+        requests: list[Rows] = []
+        emulator = emulator_floor = 0.0
+        for number in range(rounds):
+            sources = sources_of(record, CloudFilesStorage(str(folder / f"scratch{schema}")))
+            ours, theirs = (BigtableTable(endpoints, f"{kind}{schema}{number}{threads}") for kind in "ab")
+            for table in (ours, theirs):
+                table.create(families(schema))
+            sources.build(record, record.plan.chunk_at(2, 0))  # imports
+            before = cpu_of(pid)
+            layers = build_and_write(record, sources, ours, threads)
+            emulator_now = cpu_of(pid) - before
+            if best is None or layers.total.seconds < best.total.seconds:
+                best, emulator = layers, emulator_now
+            requests = requests or encoded(record, sources)
+            name = f"projects/{EMULATOR_PROJECT}/instances/emulator/tables/b{schema}{number}{threads}"
+            ready = [rows.request(name) for rows in requests]
+            before = cpu_of(pid)
+            with (reads := Spent()).more():
+                read_inputs(record, sources)
+            with (sends := Spent()).more():
+                send(endpoints, ready)
+            if reads.seconds + sends.seconds < reading.seconds + floor.seconds:
+                reading, floor, emulator_floor = reads, sends, cpu_of(pid) - before
+        assert best is not None
+        size = sum(len(rows.request("")) for rows in requests)
+        rows = sum(best.rows.values())
+        table_rows: list[dict[str, object]] = [
+            {
+                "layer": str(layer),
+                "chunks": best.chunks[layer],
+                "rows": best.rows[layer],
+                "s": spent.seconds,
+                "CPU s": spent.cpu,
+                "CPU ms/chunk": spent.cpu / best.chunks[layer] * 1e3,
+            }
+            for layer, spent in best.spent.items()
+        ]
+        total = best.total
+        table_rows.append(
+            {
+                "layer": "all",
+                "chunks": sum(best.chunks.values()),
+                "rows": rows,
+                "s": total.seconds,
+                "CPU s": total.cpu,
+                "CPU ms/chunk": total.cpu / sum(best.chunks.values()) * 1e3,
+            }
+        )
+        floor_seconds = reading.seconds + floor.seconds
+        above = Spent()
+        for layer, spent in best.spent.items():
+            if layer > 2:
+                above += spent
+        summary = {
+            "threads": threads,
+            "seconds": total.seconds,
+            "cpu": total.cpu,
+            "emulator_cpu": emulator,
+            "floor_seconds": floor_seconds,
+            "floor_reading": reading.seconds,
+            "floor_sending": floor.seconds,
+            "floor_cpu": reading.cpu + floor.cpu,
+            "times_floor": total.seconds / floor_seconds,
+            "times_floor_cpu": (total.cpu + emulator) / (reading.cpu + floor.cpu + emulator_floor),
+            "times_faster_than_issue": OF_THE_ISSUE[schema] / total.seconds,
+            "bytes_a_row": size / rows,
+            "rows_a_second": rows / total.seconds,
+            "above_layer_2_share_cpu": above.cpu / best.spent[2].cpu,
+            "above_layer_2_share_seconds": above.seconds / best.spent[2].seconds,
+        }
+        show(
+            f"Built and written, schema {schema}, chunks: {threads} at a time",
+            table_rows,
+            f"floor {floor_seconds:.2f} s (reading {reading.seconds:.2f}, sending {floor.seconds:.2f}): "
+            f"{summary['times_floor']:.2f} times the floor, "
+            f"{summary['times_floor_cpu']:.2f} times by CPU of both;\n"
+            f"{summary['times_faster_than_issue']:.0f} times as fast as the issue's {OF_THE_ISSUE[schema]} s "
+            f"(another machine); {summary['bytes_a_row']:.0f} bytes a row; emulator's CPU {emulator:.2f} s;\n"
+            f"above layer 2: {summary['above_layer_2_share_cpu']:.0%} of layer 2's CPU",
+        )
+        found[f"schema{schema}"] = {"layers": table_rows, **summary}
+    return found

@@ -1,0 +1,29 @@
+"""What the tests share: one set of emulators a session, whose hosts are handed over explicitly.
+
+Why: starting the three takes seconds, so it is done once. What holds: the environment of the
+process is read, never changed, so a test cannot reach an emulator (or a service) by accident.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.local import emulators as manager
+
+
+@pytest.fixture(scope="session")
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The host of each emulator by its variable: those that the environment names, the rest started."""
+    folder = tmp_path_factory.mktemp("emulators")
+    try:
+        yield manager.start(manager.SERVICES, folder, os.environ)
+    except manager.EmulatorsMissing as missing:
+        # A run that is to prove something must not pass because half of it was left out.
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+    finally:
+        manager.stop(folder)

@@ -1,0 +1,198 @@
+"""functions/dead_letter: by the framework's test client, and pushed to by the Pub/Sub emulator."""
+
+from __future__ import annotations
+
+import base64
+import queue
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+from werkzeug.serving import make_server
+
+from functions.books import CloudBooks, open_books
+from shared.errors import StateError
+from shared.files import CloudFilesStorage
+from shared.gcp.clients import Endpoints
+from shared.gcp.firestore import FirestoreCompletion
+from shared.gcp.pubsub import PubSubQueue, create_topics
+from shared.gcp.strays import FirestoreStrays
+from shared.plan.grid import Chunk
+from shared.run.ports import State
+from shared.run.record import RECORD_NAME, RunRecord
+from tests.harness import record_of
+from tests.volumes import random_volume
+
+SOURCE = Path(__file__).resolve().parents[2] / "functions" / "dead_letter" / "main.py"
+PATIENCE = 20.0
+CHUNK = Chunk(2, 0, 1, 0)
+TOLD = {"error": "DataError", "reason": "bad file", "worker": "w"}
+
+
+@dataclass
+class Deployed:
+    """The function with its environment: a run with a record and an empty Firestore."""
+
+    app: Any
+    endpoints: Endpoints
+    record: RunRecord
+
+    @property
+    def completion(self) -> FirestoreCompletion:
+        return FirestoreCompletion(self.endpoints, self.record.graph, self.record.run)
+
+    @property
+    def strays(self) -> FirestoreStrays:
+        return FirestoreStrays(self.endpoints)
+
+    def message(self, chunk: Chunk = CHUNK) -> bytes:
+        return self.record.message(chunk)
+
+
+@pytest.fixture
+def deployed(emulators: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    """A fresh instance of the function."""
+    database, graph = f"d{uuid.uuid4().hex}", f"g{uuid.uuid4().hex[:10]}"
+    variables = {
+        "SCRATCH": f"file://{tmp_path}",
+        "DATABASE": database,
+        "FIRESTORE_EMULATOR_HOST": emulators["FIRESTORE_EMULATOR_HOST"],
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PROJECT", raising=False)
+    record = record_of(random_volume(3, (2, 2, 1), size=5), graph=graph)
+    CloudFilesStorage(f"{tmp_path}/{graph}").put(RECORD_NAME, record.encode())
+    open_books.cache_clear()
+    endpoints = replace(Endpoints.emulated(emulators), database=database)
+    yield Deployed(functions_framework.create_app("dead_letter", str(SOURCE)), endpoints, record)
+    open_books.cache_clear()
+
+
+def pushed(data: bytes, attributes: dict[str, str], published: str = "2024-01-01T00:00:00Z") -> dict[str, Any]:
+    message = {"data": base64.b64encode(data).decode(), "attributes": attributes, "publishTime": published}
+    return {"message": message, "subscription": "projects/p/subscriptions/s"}
+
+
+def test_letters_become_failures(deployed: Deployed) -> None:
+    """A pushed letter is the failure of its chunk; a duplicate changes nothing."""
+    client = deployed.app.test_client()
+    for _ in range(3):
+        assert client.post("/", json=pushed(deployed.message(), TOLD)).status_code == 204
+    (failure,) = deployed.completion.failures()
+    assert (failure.chunk, failure.state, failure.error) == (CHUNK, State.DEAD, "DataError")
+    assert (failure.message, failure.worker) == ("bad file", "w")
+
+
+def test_strays_are_kept(deployed: Deployed) -> None:
+    """What is no message of a known run is kept as it came."""
+    client = deployed.app.test_client()
+    other = replace(deployed.record, graph="other").message(CHUNK)
+    for data in (b"\xff\x00", b"", other, other):
+        assert client.post("/", json=pushed(data, {})).status_code == 204
+    assert {stray.data for stray in deployed.strays.all()} == {b"\xff\x00", b"", other}
+    assert deployed.completion.failures() == []
+
+
+@pytest.mark.parametrize("body", [{}, {"message": {"data": "?"}}, [1]])
+def test_other_requests_are_refused(deployed: Deployed, body: Any) -> None:
+    """What Pub/Sub did not send gets 400, and nothing is noted."""
+    assert deployed.app.test_client().post("/", json=body).status_code == 400
+    assert deployed.app.test_client().post("/", data=b"\xff").status_code == 400
+    assert deployed.strays.all() == []
+
+
+def test_what_cannot_be_noted_is_pushed_again(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of 5xx while a service is out of reach has Pub/Sub keep the letter."""
+
+    def gone(self: object, graph: str) -> RunRecord:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(CloudBooks, "record", gone)
+    deployed.app.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = deployed.app.test_client().post("/", json=pushed(deployed.message(), TOLD))
+    assert answer.status_code == 500
+
+
+class Served:
+    """The function on a free port of the loopback; `answers` has the status of each request."""
+
+    def __init__(self, app: Callable[[Any, Any], Iterable[bytes]]) -> None:
+        self.answers: queue.Queue[str] = queue.Queue()
+
+        def watched(environ: Any, start: Any) -> Iterable[bytes]:
+            def note(status: str, *arguments: Any) -> Any:
+                self.answers.put(status)
+                return start(status, *arguments)
+
+            return app(environ, note)
+
+        self.server = make_server("127.0.0.1", 0, watched, threaded=True)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def wait(self, count: int) -> list[str]:
+        """The next answers."""
+        return [self.answers.get(timeout=PATIENCE)[:3] for _ in range(count)]
+
+
+def test_pushed_by_the_emulator(deployed: Deployed) -> None:
+    """Letters of workers, of Pub/Sub itself and nonsense reach the function by its push subscription."""
+    served, prefix = Served(deployed.app), f"t{uuid.uuid4().hex}"
+    create_topics(deployed.endpoints, prefix, [2], max_delivery_attempts=5, push_to=served.url)
+    layer2 = PubSubQueue(deployed.endpoints, prefix, [2])
+    try:
+        layer2.publish_dead(deployed.message(), TOLD)
+        layer2.publish_dead(b"\xff\x00", TOLD)
+        layer2.publish_dead(deployed.message(), TOLD)
+        assert served.wait(3) == ["204"] * 3
+        layer2.publish(2, [deployed.message(Chunk(2, 1, 1, 0))])
+        for _ in range(5):
+            delivery = layer2.receive(PATIENCE)
+            assert delivery is not None
+            delivery.give_back()
+        assert layer2.receive(0.3) is None
+        assert served.wait(1) == ["204"]
+    finally:
+        layer2.close()
+        served.server.shutdown()
+        served.server.server_close()
+    told, killed = deployed.completion.failures()
+    assert (told.chunk, told.error) == (CHUNK, "DataError")
+    assert (killed.chunk, killed.error, killed.dead) == (Chunk(2, 1, 1, 0), "WorkerKilled", True)
+    assert "5 times" in killed.message
+    assert [stray.data for stray in deployed.strays.all()] == [b"\xff\x00"]
+
+
+BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("graph_tool", "pydantic", "cloudvolume", "jobs", "scipy"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Block())
+import functions.dead_letter.main
+"""
+
+
+def test_imports() -> None:
+    """The function needs neither graph-tool nor the jobs: its bundle is small."""
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("missing", ["SCRATCH", "DATABASE", "PROJECT"])
+def test_environment(missing: str) -> None:
+    """A variable that is missing is named."""
+    variables = {"SCRATCH": "gs://b/s/", "DATABASE": "d", "PROJECT": "p"}
+    books = CloudBooks.read(variables)
+    assert (books.scratch, books.endpoints.project, books.endpoints.firestore_host) == ("gs://b/s", "p", None)
+    with pytest.raises(StateError, match=missing):
+        CloudBooks.read({name: value for name, value in variables.items() if name != missing})

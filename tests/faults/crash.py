@@ -1,0 +1,245 @@
+"""Faults at chosen points of a chunk's work, put in from outside: ports around the product's own.
+
+A script says at which point which chunk meets a fault, one entry an attempt; the action says what the
+fault is: the end of the worker (`Crash`, or `os._exit` in a real process), or an exception. The
+product knows nothing of it: the points are seen in what it asks of its ports.
+
+    receive - [reads] READ [builds] BUILT - half of the rows HALF - all rows ROWS - hand-off HANDOFF
+            - first dependent ONE - publish PUBLISHED - noted NOTED - last dependent ALL - ... ACK - ack
+    or, after an error, NOTED_FAILURE - dead letter BURIED - ACK - ack
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import chain
+from typing import Any, NoReturn, Protocol
+
+from shared.errors import MessageError
+from shared.plan.grid import Chunk
+from shared.run.messages import Message
+from shared.run.ports import Completion, Delivery, Failure, Queue, Storage, Table
+from shared.run.work import OpenRun
+from shared.table.cells import Cells
+
+
+class Crash(BaseException):
+    """The worker is gone, at once and without a word; nothing but the harness may catch it."""
+
+
+class Point(StrEnum):
+    """Where in its work on a chunk a worker meets a fault."""
+
+    READ = "after reading"
+    BUILT = "after building"
+    HALF = "after half of the rows"
+    ROWS = "after all rows"
+    HANDOFF = "after the hand-off"
+    ONE = "after the completion of one dependent"
+    ALL = "after the completion of all dependents"
+    PUBLISHED = "after a publish"
+    NOTED = "after a publish was noted"
+    ACK = "before the ack"
+    NOTED_FAILURE = "after a failure was noted"
+    BURIED = "after a dead letter was published"
+
+
+USUAL = [point for point in Point if point not in (Point.NOTED_FAILURE, Point.BURIED)]
+"""The points that an attempt comes to in which nothing else goes wrong."""
+
+
+class Script(Protocol):
+    """What is still to go wrong."""
+
+    def take(self, chunk: Chunk, point: Point) -> bool:
+        """Whether this attempt at `chunk` meets its fault at `point`; used up by asking."""
+
+
+@dataclass
+class Planned:
+    """A script in memory: for each chunk the points at which its next attempts meet a fault."""
+
+    points: dict[Chunk, list[Point]] = field(default_factory=dict)
+
+    def take(self, chunk: Chunk, point: Point) -> bool:
+        """Whether the chunk's next entry is this point."""
+        left = self.points.get(chunk)
+        if not left or left[0] is not point:
+            return False
+        left.pop(0)
+        return True
+
+
+def crash(chunk: Chunk, point: Point) -> NoReturn:
+    """Ends the worker, as far as a test in one process can."""
+    raise Crash(f"{chunk} {point}")
+
+
+@dataclass
+class Faults:
+    """Puts the script's faults into the ports of workers, one chunk at a time; counts what it sees.
+
+    `begun` has the attempts at each chunk that got as far as its inputs, `published` the messages
+    for each chunk that were published while another was worked on.
+    """
+
+    script: Script
+    act: Callable[[Chunk, Point], None] = crash
+    chunk: Chunk | None = None
+    dependents: int = 0
+    completed: int = 0
+    begun: Counter[Chunk] = field(default_factory=Counter)
+    published: Counter[Chunk] = field(default_factory=Counter)
+    met: Counter[Point] = field(default_factory=Counter)
+
+    def queue(self, queue: Queue) -> Queue:
+        """The queue of one worker, with faults."""
+        return _Queue(queue, self)
+
+    def run(self, run: OpenRun) -> OpenRun:
+        """An open run with faults in all its ports."""
+        self.plan = run.record.plan
+        sources = replace(
+            run.sources,
+            edges=_Storage(run.sources.edges, self),
+            components=_Storage(run.sources.components, self),
+            scratch=_Storage(run.sources.scratch, self),
+        )
+        table, completion = _Table(run.table, self), _Completion(run.completion, self)
+        return replace(run, sources=sources, table=table, completion=completion)
+
+    def begin(self, data: bytes) -> None:
+        """A delivery is handed to the worker."""
+        self.completed = 0
+        try:
+            self.chunk = Message.decode(data).chunk
+        except MessageError:
+            self.chunk = None
+
+    def due(self, point: Point) -> bool:
+        """Whether the current chunk meets its fault at this point, which `meet` must follow then."""
+        return self.chunk is not None and self.script.take(self.chunk, point)
+
+    def meet(self, point: Point) -> None:
+        """The fault itself."""
+        assert self.chunk is not None
+        self.met[point] += 1
+        self.act(self.chunk, point)
+
+    def reached(self, point: Point) -> None:
+        """The work on the current chunk has come to a point."""
+        if self.due(point):
+            self.meet(point)
+
+    def read(self) -> None:
+        """The current chunk's inputs have been read, for the first time or again."""
+        self.completed = 0
+        if self.chunk is not None:
+            self.begun[self.chunk] += 1
+        self.reached(Point.READ)
+
+    def complete(self) -> None:
+        """The current chunk's completion has been noted with one more that waits for it."""
+        assert self.chunk is not None
+        self.completed += 1
+        if self.completed == 1:
+            self.reached(Point.ONE)
+        if self.completed == len(self.plan.dependents(self.chunk)):
+            self.reached(Point.ALL)
+
+
+class _Around:
+    """Whatever is not changed here goes to the port itself."""
+
+    def __init__(self, inner: Any, faults: Faults) -> None:
+        self.inner, self.faults = inner, faults
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class _Delivery(_Around):
+    inner: Delivery
+
+    def ack(self) -> None:
+        self.faults.reached(Point.ACK)
+        self.inner.ack()
+
+
+class _Queue(_Around):
+    inner: Queue
+
+    def receive(self, timeout: float) -> Delivery | None:
+        delivery = self.inner.receive(timeout)
+        if delivery is None:
+            return None
+        self.faults.begin(delivery.data)
+        return _Delivery(delivery, self.faults)
+
+    def publish(self, layer: int, messages: Iterable[bytes]) -> int:
+        sent = list(messages)
+        count = self.inner.publish(layer, sent)
+        self.faults.published.update(Message.decode(data).chunk for data in sent)
+        self.faults.reached(Point.PUBLISHED)
+        return count
+
+    def publish_dead(self, data: bytes, attributes: dict[str, str]) -> None:
+        self.inner.publish_dead(data, attributes)
+        self.faults.reached(Point.BURIED)
+
+
+class _Storage(_Around):
+    inner: Storage
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        found = self.inner.get(names)
+        # The last of what a layer-2 chunk reads, and all that a parent does.
+        if any(name.startswith("components_") or "/layer" in name for name in names):
+            self.faults.read()
+        return found
+
+    def put(self, name: str, data: bytes) -> None:
+        self.inner.put(name, data)
+        self.faults.reached(Point.HANDOFF)
+
+
+class _Table(_Around):
+    inner: Table
+
+    def write(self, cells: Sequence[Cells], timestamp_ms: int) -> int:
+        self.faults.reached(Point.BUILT)
+        if self.faults.due(Point.HALF):
+            keys = sorted(set(chain.from_iterable(part.keys for part in cells)))
+            half = set(keys[: len(keys) // 2])
+            self.inner.write([_only(part, half) for part in cells], timestamp_ms)
+            self.faults.meet(Point.HALF)
+        count = self.inner.write(cells, timestamp_ms)
+        self.faults.reached(Point.ROWS)
+        return count
+
+
+class _Completion(_Around):
+    inner: Completion
+
+    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+        ready = self.inner.complete(waiting, dependency, expected, child, seconds)
+        self.faults.complete()
+        return ready
+
+    def note_published(self, waiting: Chunk) -> None:
+        self.inner.note_published(waiting)
+        self.faults.reached(Point.NOTED)
+
+    def change_failure(self, chunk: Chunk, change: Callable[[Failure | None], Failure | None]) -> Failure | None:
+        failure = self.inner.change_failure(chunk, change)
+        self.faults.reached(Point.NOTED_FAILURE)
+        return failure
+
+
+def _only(cells: Cells, keys: set[bytes]) -> Cells:
+    """The part of `cells` in some rows."""
+    kept = [(key, value) for key, value in zip(cells.keys, cells.values, strict=True) if key in keys]
+    return Cells(cells.column, [key for key, _ in kept], [value for _, value in kept])

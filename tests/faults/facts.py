@@ -1,0 +1,130 @@
+"""What input files say, read by the rules of the format alone, one number at a time.
+
+The judge over damaged input: files that break a rule must end in an error, files that are whole must
+give the oracle's table, and where two files contradict each other the pipeline may refuse or join what
+either of them joins.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import zstandard
+from google.protobuf.message import DecodeError
+
+from shared.inputs.components import components_name
+from shared.inputs.edges import edges_name
+from shared.inputs.schema import ChunkEdgesMessage, ComponentsMessage
+from shared.plan.grid import Chunk
+from shared.plan.plan import Plan
+from tests.volumes import Edge, Volume
+
+WIDTHS = {"node_ids1": 8, "node_ids2": 8, "affinities": 4, "areas": 8}
+
+
+class Invalid(Exception):
+    """A file breaks a rule of the format."""
+
+
+@dataclass
+class Facts:
+    """Supervoxels and active edges by what the files say; `sides` has each edge once for each chunk
+    that knows it, its own end first."""
+
+    supervoxels: set[int] = field(default_factory=set)
+    sides: set[Edge] = field(default_factory=set)
+    inside: set[Edge] = field(default_factory=set)
+
+    @property
+    def active(self) -> set[Edge]:
+        """All active edges."""
+        return self.sides | self.inside
+
+    @property
+    def agree(self) -> bool:
+        """Whether each edge between two chunks stands in both chunks' files."""
+        return all((far, near) in self.sides for near, far in self.sides)
+
+    @property
+    def complete(self) -> bool:
+        """Whether each end of an active edge is a supervoxel of its chunk."""
+        return all(end in self.supervoxels for edge in self.sides for end in edge)
+
+
+def facts_of(volume: Volume) -> Facts:
+    """All that the files of a volume say; Invalid if one of them breaks a rule."""
+    plan, facts = volume.plan, Facts()
+    listed = {chunk: _components(volume.components.get(components_name(chunk))) for chunk in plan.grid.chunks(2)}
+    for chunk in plan.grid.chunks(2):
+        lists = _edges(volume.edges.get(edges_name(chunk)))
+        for pair in lists["in_chunk"]:
+            if not all(_chunk(plan, end) == chunk for end in pair):
+                raise Invalid(f"{pair} is not in {chunk}")
+            facts.supervoxels.update(pair)
+            if _same(listed[chunk], pair):
+                facts.inside.add(pair)
+        for kind in ("between_chunk", "cross_chunk"):
+            for pair in lists[kind]:
+                near, far = pair if _chunk(plan, pair[0]) == chunk else pair[::-1]
+                other = _chunk(plan, far)
+                if _chunk(plan, near) != chunk or other not in plan.grid.neighbours(chunk).values():
+                    raise Invalid(f"{pair} does not lead from {chunk} to a neighbour")
+                facts.supervoxels.add(near)
+                if kind == "cross_chunk" or _same(listed[min(chunk, other)], pair):
+                    facts.sides.add((near, far))
+    return facts
+
+
+def _chunk(plan: Plan, end: int) -> Chunk | None:
+    """The layer-2 chunk of a supervoxel, None for an id that is none."""
+    return plan.ids.chunk_of(end)._replace(layer=2) if end >> 56 == 1 else None
+
+
+def _same(parts: dict[int, int], pair: Edge) -> bool:
+    return pair[0] in parts and parts.get(pair[0]) == parts.get(pair[1])
+
+
+def _components(data: bytes | None) -> dict[int, int]:
+    """The component of each listed id."""
+    try:
+        flat = list(ComponentsMessage.FromString(data or b"").components)
+    except DecodeError as error:
+        raise Invalid("components") from error
+    parts: dict[int, int] = {}
+    at = 0
+    while at < len(flat):
+        ids = flat[at + 1 : at + 1 + flat[at]]
+        if len(ids) != flat[at] or any(parts.setdefault(one, at) != at for one in ids):
+            raise Invalid("components")
+        at += 1 + flat[at]
+    return parts
+
+
+def _edges(data: bytes | None) -> dict[str, list[Edge]]:
+    """The pairs of each list."""
+    if data is None:
+        return defaultdict(list)
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        claimed = zstandard.frame_content_size(data)
+        content = frame.decompress(data)
+        message = ChunkEdgesMessage.FromString(content)
+    except (zstandard.ZstdError, DecodeError) as error:
+        raise Invalid("edges") from error
+    whole = frame.eof and not frame.unused_data and data.startswith(zstandard.FRAME_HEADER)
+    if not whole or claimed not in (-1, len(content)):
+        raise Invalid("edges: not one frame")
+    lists = {}
+    for kind in ("in_chunk", "between_chunk", "cross_chunk"):
+        columns = {name: getattr(getattr(message, kind), name) for name in WIDTHS}
+        count = len(columns["areas"]) // 8
+        if any(len(raw) != count * WIDTHS[name] for name, raw in columns.items()):
+            raise Invalid(f"edges: {kind} has unequal columns")
+        first, second = (_numbers(columns[name]) for name in ("node_ids1", "node_ids2"))
+        lists[kind] = list(zip(first, second, strict=True))
+    return lists
+
+
+def _numbers(raw: bytes) -> list[int]:
+    return [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw), 8)]

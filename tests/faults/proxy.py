@@ -1,0 +1,105 @@
+"""A TCP proxy in front of a server, whose connections can be cut, refused or held up for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+PIECE = 1 << 16
+
+
+class Proxy:
+    """Listens on a free port of its own and passes every connection on to `target` (`name:port`)."""
+
+    def __init__(self, target: str) -> None:
+        name, _, port = target.rpartition(":")
+        self._target = name, int(port)
+        self._open: set[asyncio.WriteTransport] = set()
+        self._refusing = 0
+        self._loop = asyncio.new_event_loop()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        started = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, "127.0.0.1", 0), self._loop)
+        self._server = started.result()
+        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Ends all connections; new ones are taken at once."""
+        self._call(self._cut)
+
+    def refuse(self, seconds: float) -> None:
+        """Ends all connections, and each new one for a while."""
+
+        def begin() -> None:
+            self._refusing += 1
+            self._cut()
+            self._loop.call_later(seconds, end)
+
+        def end() -> None:
+            self._refusing -= 1
+
+        self._call(begin)
+
+    def stall(self, seconds: float) -> None:
+        """Passes nothing on for a while; connections stay."""
+
+        def begin() -> None:
+            self._flowing.clear()
+            self._loop.call_later(seconds, self._flowing.set)
+
+        self._call(begin)
+
+    def close(self) -> None:
+        """Ends everything."""
+
+        async def end() -> None:
+            self._server.close()
+            self._cut()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._call(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _call(self, action: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(action)
+
+    def _cut(self) -> None:
+        for transport in self._open:
+            transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        ends = {writer.transport, far_writer.transport}
+        self._open |= ends
+        pumps = [asyncio.ensure_future(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            for end in ends:
+                end.close()
+            self._open -= ends
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(PIECE):
+                await self._flowing.wait()
+                writer.write(piece)
+                await writer.drain()

@@ -1,0 +1,242 @@
+"""Who waits for whom, lived through: no chunk starts early, nothing waits for ever, and what it costs."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from shared.build.emit import Built
+from shared.build.handoff import HandOff
+from shared.memory.completion import MemoryCompletion
+from shared.memory.storage import MemoryStorage
+from shared.memory.table import MemoryTable
+from shared.plan.checks import make_plan
+from shared.plan.grid import Chunk
+from shared.plan.ids import NO_IDS
+from shared.plan.report import describe
+from shared.plan.volume import VolumeFacts
+from shared.run.messages import Message
+from shared.run.record import RunRecord
+from shared.run.start import is_finished, resume, start
+from shared.run.work import OpenRun, work_on
+from tests.datasets import dataset
+
+shapes = st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 3)).flatmap(st.permutations).map(tuple)
+
+
+class Interrupted(Exception):
+    """The worker is gone, in the middle of what it did."""
+
+
+class CountedCompletion(MemoryCompletion):
+    """Counts what would be operations of Firestore; before or after one of them the worker is gone.
+
+    `left` counts these moments.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: int | None = None
+        self.completed: Counter[int] = Counter()
+        self.published = 0
+
+    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+        """Notes one dependency."""
+        self._spend()
+        self.completed[waiting.layer - 1] += 1
+        ready = super().complete(waiting, dependency, expected, child, seconds)
+        self._spend()
+        return ready
+
+    def note_published(self, waiting: Chunk) -> None:
+        """Notes one publication."""
+        self._spend()
+        self.published += 1
+        super().note_published(waiting)
+        self._spend()
+
+    def _spend(self) -> None:
+        if self.left is not None:
+            if self.left == 0:
+                raise Interrupted
+            self.left -= 1
+
+
+class Messages:
+    """A queue that is a bag; answers the part of `shared.run.ports.Queue` that publishes."""
+
+    def __init__(self) -> None:
+        self.bag: list[tuple[int, bytes]] = []
+
+    def publish(self, layer: int, messages: Iterable[bytes]) -> int:
+        """Adds messages."""
+        new = [(layer, data) for data in messages]
+        self.bag += new
+        return len(new)
+
+    def take(self, rng: random.Random) -> tuple[int, bytes]:
+        """Any message, out of the bag."""
+        self.bag.sort()
+        return self.bag.pop(rng.randrange(len(self.bag)))
+
+
+@dataclass
+class Sources:
+    """Builds nothing, but only where everything that the chunk depends on has been stored."""
+
+    scratch: MemoryStorage = field(default_factory=MemoryStorage)
+    started: Counter[Chunk] = field(default_factory=Counter)
+
+    def build(self, record: RunRecord, chunk: Chunk) -> Built:
+        """An empty hand-off."""
+        assert chunk in record.plan
+        names = [record.handoff_name(other) for other in record.plan.dependencies(chunk)]
+        assert None not in self.scratch.get(names).values(), f"{chunk} started before what it depends on"
+        self.started[chunk] += 1
+        return Built([], HandOff(chunk, NO_IDS, {}, 0, {}))
+
+
+class Pipeline:
+    """A run whose builds do nothing; its queue delivers as the caller says."""
+
+    def __init__(self, shape: tuple[int, int, int], test: bool = False, schema: int = 3) -> None:
+        self.record = RunRecord("g", "r", "g", None, 1, shape, "e", "c", schema=schema, test=test)
+        self.sources, self.completion, self.queue = Sources(), CountedCompletion(), Messages()
+        table = MemoryTable()
+        self.run = OpenRun(self.record, self.sources, table, self.completion)
+        start(self.record, self.sources.scratch, table, self.queue, [])
+
+    def work(self, data: bytes) -> None:
+        """What a worker does with a message."""
+        work_on(self.run, Message.decode(data).chunk, self.queue, lambda: 0.0)
+
+    def drain(self, rng: random.Random) -> None:
+        """Works off the queue in any order."""
+        while self.queue.bag:
+            self.work(self.queue.take(rng)[1])
+
+
+class Deliveries(RuleBasedStateMachine):
+    """Deliveries in any order, twice, cut short at any point, and lost messages with a resume after them."""
+
+    @initialize(shape=shapes, test=st.booleans(), schema=st.sampled_from([2, 3]), seed=st.integers(0, 2**32 - 1))
+    def begin(self, shape: tuple[int, int, int], test: bool, schema: int, seed: int) -> None:
+        self.pipeline, self.rng, self.lost = Pipeline(shape, test, schema), random.Random(seed), False
+
+    @precondition(lambda self: self.pipeline.queue.bag)
+    @rule(count=st.integers(1, 20))
+    def deliver(self, count: int) -> None:
+        """Some messages, one after the other."""
+        for _ in range(min(count, len(self.pipeline.queue.bag))):
+            self.pipeline.work(self.pipeline.queue.take(self.rng)[1])
+
+    @precondition(lambda self: self.pipeline.queue.bag)
+    @rule()
+    def deliver_twice(self) -> None:
+        """A message that is worked off, and comes again at any later time."""
+        layer, data = self.pipeline.queue.take(self.rng)
+        self.pipeline.work(data)
+        self.pipeline.queue.publish(layer, [data])
+
+    @precondition(lambda self: self.pipeline.queue.bag)
+    @rule(left=st.integers(0, 11))
+    def interrupt(self, left: int) -> None:
+        """A worker that ends after some operations; its message was not acked, so it comes again."""
+        layer, data = self.pipeline.queue.take(self.rng)
+        self.pipeline.completion.left = left
+        try:
+            self.pipeline.work(data)
+        except Interrupted:
+            self.pipeline.queue.publish(layer, [data])
+        self.pipeline.completion.left = None
+
+    @precondition(lambda self: self.pipeline.queue.bag)
+    @rule()
+    def lose(self) -> None:
+        """A message that nobody ever gets."""
+        self.pipeline.queue.take(self.rng)
+        self.lost = True
+
+    @rule()
+    def resume(self) -> None:
+        """What was lost is queued again."""
+        run = self.pipeline
+        resume(run.record, run.sources.scratch, run.completion, run.queue)
+        self.lost = False
+
+    @invariant()
+    def somebody_can_go_on(self) -> None:
+        """As long as no message was lost, the run is finished or a chunk is queued that is not done."""
+        if self.lost:
+            return
+        run = self.pipeline
+        if not is_finished(run.record, run.completion):
+            assert run.queue.bag
+
+    def teardown(self) -> None:
+        """From wherever it is the run comes to its end, with every chunk built."""
+        if not hasattr(self, "pipeline"):
+            return
+        run = self.pipeline
+        if self.lost:
+            resume(run.record, run.sources.scratch, run.completion, run.queue)
+        run.drain(self.rng)
+        plan = run.record.plan
+        assert is_finished(run.record, run.completion)
+        built = {plan.chunk_at(layer, index) for layer in plan.layers for index in range(plan.total(layer))}
+        assert run.sources.started.keys() == built
+
+
+Deliveries.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestDeliveries = Deliveries.TestCase
+
+
+@settings(max_examples=60, deadline=None)
+@given(shapes, st.booleans(), st.sampled_from([2, 3]), st.integers(0, 2**32 - 1))
+def test_operations_are_those_of_the_report(
+    shape: tuple[int, int, int], test: bool, schema: int, seed: int
+) -> None:
+    """Without repetitions a run updates as many completion records as `plan` says, layer by layer.
+
+    A chunk costs at most 4 updates, and each that waits one note more that it was published.
+    """
+    run = Pipeline(shape, test, schema)
+    run.drain(random.Random(seed))
+    with TemporaryDirectory() as folder:
+        config = dataset(Path(folder), graph_config__CHUNK_SIZE=[8, 8, 8], chunkedgraph_ingest__schema=schema)
+    facts = VolumeFacts((0, 0, 0), tuple(8 * length for length in shape), (1.0, 1.0, 1.0))
+    plan = make_plan(config, facts, test)
+    assert plan == run.record.plan
+    report = describe(plan, config, facts)
+    assert {layer.layer: layer.transactions for layer in report.layers} == dict(run.completion.completed)
+    assert report.transactions == run.completion.completed.total() <= 4 * report.chunks
+    assert run.completion.published == report.records - 1
+    assert set(run.sources.started.values()) == {1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(shapes, st.booleans())
+def test_dependencies_and_dependents_answer_each_other(shape: tuple[int, int, int], test: bool) -> None:
+    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, which know it."""
+    plan = RunRecord("g", "r", "g", None, 1, shape, "e", "c", test=test).plan
+    waits: Counter[Chunk] = Counter()
+    for layer in plan.layers:
+        for index in range(plan.total(layer)):
+            chunk = plan.chunk_at(layer, index)
+            dependencies, dependents = plan.dependencies(chunk), plan.dependents(chunk)
+            assert len(set(dependencies)) == len(dependencies) <= 32
+            assert len(set(dependents)) == len(dependents) <= 4
+            assert {other.layer for other in dependencies} <= {layer - 1}
+            assert all(other in plan for other in dependencies)
+            assert all(chunk in plan.bits(other) for other in dependents)
+            waits.update(dependents)
+    del waits[plan.end]
+    assert all(count == len(plan.dependencies(chunk)) for chunk, count in waits.items())

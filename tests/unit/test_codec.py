@@ -1,0 +1,426 @@
+"""The bytes of a hand-off: golden bytes, round trips, and DataError for whatever is damaged.
+
+b"CGHO" | version | header length | checksum | header: JSON | nodes | near | far | old | new | ...
+                                                              one zstd frame with a checksum each
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.build.codec import decode_face_map, decode_handoff, encode_handoff
+from shared.build.handoff import Face, FaceMap, HandOff
+from shared.errors import DataError
+from shared.plan.grid import FACES, Chunk
+from tests.harness import MemoryRun
+from tests.volumes import Volume, random_volume
+
+FILE = "gs://bucket/scratch/graph/run/layer2/1_0_0"
+CHUNK = Chunk(2, 1, 0, 0)
+SAMPLE = HandOff(
+    CHUNK,
+    np.array([2 << 56 | 1 << 46 | 1, 2 << 56 | 1 << 46 | 2], np.uint64),
+    {
+        0: Face(
+            near=np.array([0, 1], np.uint32),
+            far=np.array([(1 << 56) + 5, (1 << 56) + 7], np.uint64),
+            old=np.array([(1 << 56 | 1 << 46) + 3, (1 << 56 | 1 << 46) + 4], np.uint64),
+            new=np.array([0, 1], np.uint32),
+        )
+    },
+    max_root=4398046511105,
+    totals={2: {"chunks": 1, "nodes": 3}},
+)
+HEADER = (
+    b'{"chunk":[2,1,0,0],"max_root":4398046511105,'
+    b'"sections":[["nodes","<u8",2,29],["near.0","<u4",2,21],["far.0","<u8",2,29],["old.0","<u8",2,29],'
+    b'["new.0","<u4",2,21]],"totals":{"2":{"chunks":1,"nodes":3}}}'
+)
+GOLDEN_FRAMES = bytes.fromhex(
+    # Each frame: magic, descriptor and size, header of a raw block, little-endian values, checksum.
+    "28b52ffd 2410 810000 0100000000400002 0200000000400002 2de9e268"  # nodes
+    "28b52ffd 2408 410000 00000000 01000000 a9a28e26"  # near.0
+    "28b52ffd 2410 810000 0500000000000001 0700000000000001 0cd0f86c"  # far.0
+    "28b52ffd 2410 810000 0300000000400001 0400000000400001 aeeb5429"  # old.0
+    "28b52ffd 2408 410000 00000000 01000000 a9a28e26"  # new.0
+)
+GOLDEN = b"CGHO\x01" + bytes.fromhex("c9000000 a3d7f0cc") + HEADER + GOLDEN_FRAMES
+HEADER_AT = 13
+FRAMES_AT = HEADER_AT + len(HEADER)
+
+volumes = st.builds(
+    random_volume,
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2)),
+    size=st.integers(1, 4),
+)
+
+
+def assert_equal(found: HandOff, expected: HandOff) -> None:
+    assert (found.chunk, found.max_root, found.totals) == (expected.chunk, expected.max_root, expected.totals)
+    assert found.nodes.dtype == np.uint64 and found.nodes.tolist() == expected.nodes.tolist()
+    assert list(found.faces) == sorted(expected.faces)
+    for number, face in expected.faces.items():
+        for column in ("near", "far", "old", "new"):
+            one, other = getattr(found.faces[number], column), getattr(face, column)
+            assert one.dtype == other.dtype and one.tolist() == other.tolist()
+
+
+def same_map(found: FaceMap, expected: FaceMap) -> bool:
+    return found.old.tolist() == expected.old.tolist() and found.new.tolist() == expected.new.tolist()
+
+
+def readers() -> list[Callable[[bytes], object]]:
+    """Everything that reads the bytes of a hand-off."""
+    whole = [lambda data: decode_handoff(data, FILE, CHUNK)]
+    return whole + [lambda data, face=face: decode_face_map(data, FILE, CHUNK, face) for face in FACES]
+
+
+def refused(data: bytes) -> DataError:
+    """The DataError that reading the whole hand-off must raise; it names the file."""
+    with pytest.raises(DataError) as caught:
+        decode_handoff(data, FILE, CHUNK)
+    assert (caught.value.file, caught.value.chunk) == (FILE, CHUNK)
+    return caught.value
+
+
+def sealed(header: bytes, frames: bytes = GOLDEN_FRAMES) -> bytes:
+    """A hand-off with this header, whose length and checksum are right."""
+    prefix = b"CGHO\x01" + struct.pack("<I", len(header))
+    return prefix + struct.pack("<I", zlib.crc32(prefix + header)) + header + frames
+
+
+def with_header(change: Callable[[dict[str, object]], object]) -> bytes:
+    """The sample with something changed in its header."""
+    header = json.loads(HEADER)
+    changed = change(header)
+    return sealed(json.dumps(header if changed is None else changed).encode())
+
+
+def refused_or_equal(data: bytes) -> None:
+    """Damaged bytes give a DataError that names the file, or still the same hand-off and maps."""
+    for number, read in enumerate(readers()):
+        try:
+            found = read(data)
+        except DataError as error:
+            assert error.file == FILE
+            continue
+        if number == 0:
+            assert_equal(found, SAMPLE)
+        else:
+            assert same_map(found, SAMPLE.face_map(number - 1))
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    damaged = bytearray(data)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+def handoffs_of(volume: Volume) -> list[tuple[Chunk, str, bytes]]:
+    """Every hand-off that a run over a volume stores: chunk, name and bytes."""
+    run = MemoryRun.of(volume).start().work()
+    plan = volume.plan
+    names = {run.record.handoff_name(chunk): chunk for layer in plan.layers for chunk in plan.grid.chunks(layer)}
+    stored = run.scratch.get(list(names))
+    return [(chunk, name, stored[name]) for name, chunk in names.items()]
+
+
+def test_golden_bytes() -> None:
+    """The bytes of a small hand-off, so that a run under way survives an update of the code."""
+    assert encode_handoff(SAMPLE) == GOLDEN
+    assert_equal(decode_handoff(GOLDEN, FILE, CHUNK), SAMPLE)
+
+
+def test_face_map_of_the_sample() -> None:
+    """The map of one face has ids for positions; a face without edges has an empty map."""
+    found = decode_face_map(GOLDEN, FILE, CHUNK, 0)
+    assert found.old.tolist() == [(1 << 56 | 1 << 46) + 3, (1 << 56 | 1 << 46) + 4]
+    assert found.new.tolist() == SAMPLE.nodes.tolist()
+    for face in range(1, 6):
+        assert len(decode_face_map(GOLDEN, FILE, CHUNK, face).old) == 0
+
+
+def test_empty_handoff() -> None:
+    """A chunk that nothing leaves has a hand-off with its totals and no node."""
+    empty = HandOff(CHUNK, np.zeros(0, np.uint64), {}, 0, {})
+    assert_equal(decode_handoff(encode_handoff(empty), FILE, CHUNK), empty)
+    assert len(decode_face_map(encode_handoff(empty), FILE, CHUNK, 3).old) == 0
+
+
+@given(volumes)
+@settings(max_examples=25, deadline=None)
+def test_round_trip(volume: Volume) -> None:
+    """The hand-offs of random volumes decode to what encodes to the same bytes, map by map the same."""
+    for chunk, name, data in handoffs_of(volume):
+        found = decode_handoff(data, name, chunk)
+        assert encode_handoff(found) == data
+        assert found.chunk == chunk
+        for face in FACES:
+            assert same_map(decode_face_map(data, name, chunk, face), found.face_map(face))
+
+
+@given(
+    st.lists(st.integers(0, 2**64 - 1), unique=True, min_size=1, max_size=50),
+    st.sets(st.sampled_from(FACES)),
+    st.randoms(use_true_random=False),
+    st.integers(0, 2**63),
+)
+@settings(max_examples=50, deadline=None)
+def test_any_ids(nodes: list[int], faces: set[int], rng: random.Random, max_root: int) -> None:
+    """Hand-offs with any 64-bit ids come back exactly."""
+
+    def draw(kind: type, top: int, count: int) -> np.ndarray:
+        return np.array([rng.randrange(top) for _ in range(count)], kind)
+
+    def face() -> Face:
+        edges, lifted = rng.randint(1, 9), rng.randint(1, 9)
+        return Face(
+            draw(np.uint32, len(nodes), edges),
+            draw(np.uint64, 2**64, edges),
+            draw(np.uint64, 2**64, lifted),
+            draw(np.uint32, len(nodes), lifted),
+        )
+
+    handoff = HandOff(
+        CHUNK, np.array(nodes, np.uint64), {n: face() for n in faces}, max_root, {5: {"nodes": 2**60}}
+    )
+    data = encode_handoff(handoff)
+    assert_equal(decode_handoff(data, FILE, CHUNK), handoff)
+    for number in FACES:
+        assert same_map(decode_face_map(data, FILE, CHUNK, number), handoff.face_map(number))
+
+
+def test_truncated_anywhere() -> None:
+    """A hand-off cut off at any byte is refused by every reader."""
+    for length in range(len(GOLDEN)):
+        for read in readers():
+            with pytest.raises(DataError, match=FILE):
+                read(GOLDEN[:length])
+
+
+def test_more_bytes() -> None:
+    """Bytes after the last frame are refused."""
+    assert "its header speaks of" in refused(GOLDEN + b"\x00").reason
+
+
+def test_every_bit_of_the_frames() -> None:
+    """Any bit flipped behind the header is refused, or changes nothing: the frames have checksums."""
+    for bit in range(8 * FRAMES_AT, 8 * len(GOLDEN)):
+        refused_or_equal(flipped(GOLDEN, bit))
+
+
+def test_every_bit_of_the_header() -> None:
+    """Any bit flipped in the header or before it is refused by every reader: it has a checksum."""
+    for bit in range(8 * FRAMES_AT):
+        for read in readers():
+            with pytest.raises(DataError, match=FILE):
+                read(flipped(GOLDEN, bit))
+
+
+@pytest.mark.parametrize("other", ["other", "near.1", "far.0", "old.6", "", None, 5])
+@pytest.mark.parametrize("name", ["near.0", "far.0", "old.0", "new.0", "nodes"])
+def test_renamed_column(name: str, other: object) -> None:
+    """A column that is missing beside its sisters is refused by every reader."""
+    if name != other:
+        data = with_header(lambda header: header["sections"][_section(name)].__setitem__(0, other))
+        for read in readers():
+            with pytest.raises(DataError, match=FILE):
+                read(data)
+
+
+@pytest.mark.parametrize("columns", [("near",), ("old", "new"), ("near", "far"), ("near", "far", "old", "new")])
+def test_empty_face(columns: tuple[str, ...]) -> None:
+    """A face without edges, or without a map for them, is none, and refused with its number."""
+    parts = {name: getattr(SAMPLE.faces[0], name) for name in ("near", "far", "old", "new")}
+    parts |= {name: parts[name][:0] for name in columns}
+    assert "face 3" in refused(encode_handoff(HandOff(CHUNK, SAMPLE.nodes, {3: Face(**parts)}, 0, {}))).reason
+
+
+def test_column_twice() -> None:
+    """A column that stands twice is refused, whichever of the two is right."""
+    assert "twice" in refused(sealed(HEADER.replace(b'["far.0"', b'["nodes"'))).reason
+
+
+def test_many_bits() -> None:
+    """Several bits flipped in the frames of a larger hand-off are refused, or change nothing."""
+    rng = random.Random(2)
+    data_of = {chunk: (name, data) for chunk, name, data in handoffs_of(random_volume(5, (4, 2, 1), 6))}
+    for _ in range(400):
+        chunk = rng.choice(sorted(data_of))
+        name, data = data_of[chunk]
+        start = HEADER_AT + struct.unpack_from("<I", data, 5)[0]
+        if start == len(data):
+            continue
+        damaged = data
+        for _ in range(rng.randint(1, 4)):
+            damaged = flipped(damaged, rng.randrange(8 * start, 8 * len(data)))
+        try:
+            found = decode_handoff(damaged, name, chunk)
+        except DataError as error:
+            assert error.file == name
+            continue
+        assert_equal(found, decode_handoff(data, name, chunk))
+
+
+def test_another_chunk() -> None:
+    """The hand-off of another chunk is refused, with both chunks."""
+    for read in (decode_handoff, lambda *args: decode_face_map(*args, 0)):
+        with pytest.raises(DataError, match=r"chunk 2/2_0_0: .*hand-off of chunk 2/1_0_0"):
+            read(GOLDEN, FILE, Chunk(2, 2, 0, 0))
+
+
+@pytest.mark.parametrize("data", [b"", b"CGHO", b"\x80\x04]." * 10, b"CGHO\x02" + GOLDEN[5:], b"XXXX" + GOLDEN[4:]])
+def test_no_handoff(data: bytes) -> None:
+    """Another kind of file and another version are refused."""
+    refused(data)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_random_bytes(data: bytes) -> None:
+    """Random bytes are refused, with and without the right beginning."""
+    refused(data)
+    refused(sealed(data))
+    refused(sealed(data, b""))
+
+
+def _section(name: str) -> int:
+    return [section[0] for section in json.loads(HEADER)["sections"]].index(name)
+
+
+@pytest.mark.parametrize("count", [3, 1, 0, -1, 1 << 20, 1 << 40, 1 << 70])
+@pytest.mark.parametrize("name", ["nodes", "near.0", "new.0"])
+def test_wrong_count(name: str, count: int) -> None:
+    """A header that claims another length of a column is refused before memory is taken for it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(with_header(lambda header: header["sections"][_section(name)].__setitem__(2, count)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
+@pytest.mark.parametrize("size", [0, 28, 30, -1, -29, 1 << 40, 1 << 70])
+def test_wrong_size(size: int) -> None:
+    """A header that claims another size of a frame is refused."""
+    refused(with_header(lambda header: header["sections"][0].__setitem__(3, size)))
+
+
+@pytest.mark.parametrize("dtype", ["<u4", "<i8", ">u8", "<f8", "|O", "<u8x", 5, None])
+def test_wrong_type(dtype: object) -> None:
+    """A header that gives a column another type is refused."""
+    refused(with_header(lambda header: header["sections"][0].__setitem__(1, dtype)))
+
+
+def test_claim_in_the_frame() -> None:
+    """A frame that claims terabytes, as its header does too, is refused before memory is taken for it."""
+    huge = b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", 8 << 37) + b"\x01\x00\x00"
+    header = json.loads(HEADER) | {"sections": [["nodes", "<u8", 1 << 37, len(huge)]]}
+    data = sealed(json.dumps(header).encode(), huge)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [None, 5, "nodes", [5], ["nodes"], [[]], [["nodes", "<u8", 2]], [[1, 2, 3, 4, 5]], [["a", "b", "c", "d"]]],
+)
+def test_bad_sections(sections: object) -> None:
+    """A list of sections that is none is refused."""
+    refused(with_header(lambda header: header.__setitem__("sections", sections)))
+
+
+@pytest.mark.parametrize("key", ["chunk", "max_root", "totals", "sections"])
+def test_missing_key(key: str) -> None:
+    """A header without one of its keys is refused."""
+
+    def drop(header: dict[str, object]) -> None:
+        del header[key]
+
+    refused(with_header(drop))
+
+
+@pytest.mark.parametrize("header", [None, [], 5, "text", {}, [[]]])
+def test_header_of_another_kind(header: object) -> None:
+    """A header that is no object is refused."""
+    refused(sealed(json.dumps(header).encode()))
+
+
+def test_deep_header() -> None:
+    """A header that nests without end is refused."""
+    refused(sealed(b"[" * 100_000))
+
+
+@pytest.mark.parametrize("max_root", [-1, "x", None, [], {}])
+def test_bad_max_root(max_root: object) -> None:
+    """A highest root that is no number from 0 is refused."""
+    refused(with_header(lambda header: header.__setitem__("max_root", max_root)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("totals", {"x": {}}),
+        ("totals", {"2": 5}),
+        ("totals", {"2": [1]}),
+        ("totals", {"2": "nodes"}),
+        ("totals", {"2": {"nodes": "many"}}),
+        ("totals", {"2": {"nodes": 0.5}}),
+        ("totals", {"2": {"nodes": -1}}),
+        ("totals", {"2": {"nodes": False}}),
+        ("totals", {"-2": {}}),
+        ("totals", {"02": {}}),
+        ("totals", {"": {}}),
+        ("totals", {"\u0662": {}}),
+        ("totals", [["2", {}]]),
+        ("max_root", float("inf")),
+        ("max_root", 0.5),
+        ("max_root", "7"),
+        ("max_root", True),
+        ("max_root", 1 << 64),
+        ("chunk", [2.0, True, 0, 0]),
+        ("chunk", [2, 1, 0]),
+        ("chunk", "2100"),
+        ("chunk", None),
+        ("version", 1),
+        ("sections", [["nodes", "<u8", 2.0, 29]]),
+        ("sections", [["nodes", "<u8", float("inf"), 29]]),
+    ],
+)
+def test_bad_values(key: str, value: object) -> None:
+    """Header values of another kind are refused with a DataError that names the file."""
+    refused(with_header(lambda header: header.__setitem__(key, value)))
+
+
+def test_position_that_is_not_there() -> None:
+    """A face that points behind the last node is refused by both readers, with the face."""
+    face = SAMPLE.faces[0]
+    for column in ("near", "new"):
+        parts = {name: getattr(face, name) for name in ("near", "far", "old", "new")}
+        parts[column] = np.array([0, 2], np.uint32)
+        data = encode_handoff(HandOff(CHUNK, SAMPLE.nodes, {4: Face(**parts)}, 0, {}))
+        assert "face 4" in refused(data).reason
+        if column == "new":
+            with pytest.raises(DataError, match="face 4"):
+                decode_face_map(data, FILE, CHUNK, 4)
+
+
+@pytest.mark.parametrize("column", ["near", "far", "old", "new"])
+def test_unequal_columns(column: str) -> None:
+    """Columns of a face that belong together and differ in length are refused, with the face."""
+    parts = {name: getattr(SAMPLE.faces[0], name) for name in ("near", "far", "old", "new")}
+    parts[column] = parts[column][:1]
+    data = encode_handoff(HandOff(CHUNK, SAMPLE.nodes, {2: Face(**parts)}, 0, {}))
+    assert "face 2" in refused(data).reason
+    if column in ("old", "new"):
+        with pytest.raises(DataError, match="face 2"):
+            decode_face_map(data, FILE, CHUNK, 2)

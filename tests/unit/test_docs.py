@@ -1,0 +1,66 @@
+"""The documents say what the programs do: commands, targets, exit codes and variables are compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from jobs import environment
+from jobs.cli import cli
+from shared.outcome import Exit
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text()
+ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text()
+MAKEFILE = (REPOSITORY / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """Every `make …` that a document shows is a target of the Makefile."""
+    text = README + ARCHITECTURE + (REPOSITORY / "configs" / "README.md").read_text()
+    shown = set(re.findall(r"(?:`|^    )make ([a-z][a-z-]*)", text, re.MULTILINE))
+    assert shown and shown <= TARGETS
+
+
+def test_daily_targets_are_in_the_readme() -> None:
+    """Every target with a line in `make help` is in the README."""
+    helped = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE)) - {"help", "lint", "clean"}
+    assert {target for target in helped if f"make {target}" not in README} == set()
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_commands_have_help_and_a_target(name: str) -> None:
+    """Each command says what it does, explains each option, and has a make target."""
+    command = cli.commands[name]
+    assert command.help and command.help.strip().endswith(".")
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    assert all(option.help for option in options)
+    assert name in TARGETS
+
+
+def test_exit_codes() -> None:
+    """The README's table has exactly the codes of the vocabulary."""
+    table = README.split("## Exit codes")[1].split("##")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == set(Exit)
+
+
+def test_environment_variables() -> None:
+    """README and code name the same variables."""
+    table = README.split("## Environment")[1].split("##")[0]
+    documented = set(re.findall(r"`([A-Z_]+)`", table))
+    source = Path(environment.__file__).read_text()
+    read = set(re.findall(r'"([A-Z]{3,}(?:_[A-Z]+)*)"', source))
+    assert documented == read
+
+
+def test_links_lead_somewhere() -> None:
+    """Relative links of the documents lead to files that exist."""
+    for text in (README, ARCHITECTURE):
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            assert (REPOSITORY / target).exists(), target
+    for path in re.findall(r"shared/[\w/]+\.py|tests/[\w/]+\.py", ARCHITECTURE):
+        assert (REPOSITORY / path).exists(), path

@@ -1,0 +1,224 @@
+"""The run record: golden bytes, round trips, and DataError for a file that is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.errors import DataError
+from shared.plan.grid import Chunk, Grid
+from shared.plan.ids import IdLayout
+from shared.plan.names import NAME, TABLE_NAME
+from shared.run.messages import Message
+from shared.run.record import RunRecord
+from tests.unit.test_messages import anything
+
+RECORD = RunRecord(
+    graph="fly_v1",
+    run="r1",
+    table="lab_fly_v1",
+    instance="lab-instance",
+    timestamp_ms=1_700_000_000_123,
+    shape=(5, 3, 1),
+    edges="gs://bucket/edges",
+    components="gs://bucket/components",
+    spatial_bits=9,
+    schema=3,
+    dataset={"graph_config": {"FANOUT": 2}},
+)
+GOLDEN = b"""{
+ "auto_queue_parents": true,
+ "components": "gs://bucket/components",
+ "dataset": {
+  "graph_config": {
+   "FANOUT": 2
+  }
+ },
+ "edges": "gs://bucket/edges",
+ "graph": "fly_v1",
+ "instance": "lab-instance",
+ "layer_id_bits": 8,
+ "run": "r1",
+ "schema": 3,
+ "shape": [
+  5,
+  3,
+  1
+ ],
+ "spatial_bits": 9,
+ "table": "lab_fly_v1",
+ "test": false,
+ "timestamp_ms": 1700000000123,
+ "upgrade": false
+}"""
+FILE = "gs://bucket/scratch/fly_v1/run.json"
+
+names = st.from_regex(NAME, fullmatch=True)
+lengths = st.integers(1, 1000)
+records = st.builds(
+    RunRecord,
+    graph=names,
+    run=names,
+    table=st.from_regex(TABLE_NAME, fullmatch=True),
+    instance=st.none() | names,
+    timestamp_ms=st.integers(1, 2**53 + 1),
+    shape=st.tuples(lengths, lengths, lengths),
+    edges=st.text(min_size=1),
+    components=st.text(min_size=1),
+    spatial_bits=st.integers(1, 18),
+    layer_id_bits=st.just(8),
+    schema=st.sampled_from([2, 3]),
+    test=st.booleans(),
+    auto_queue_parents=st.booleans(),
+    dataset=st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans()), max_size=3),
+)
+
+
+def refused(data: bytes) -> None:
+    """Decoding must raise a DataError that names the file."""
+    with pytest.raises(DataError, match=FILE):
+        RunRecord.decode(data, FILE)
+
+
+def changed(**fields: object) -> bytes:
+    """The golden record with other values."""
+    return json.dumps(json.loads(GOLDEN) | fields).encode()
+
+
+def test_golden_bytes() -> None:
+    """A record of a run that is under way can be read after an update of the code."""
+    assert RECORD.encode() == GOLDEN
+    assert RunRecord.decode(GOLDEN, FILE) == RECORD
+
+
+@given(records)
+@settings(max_examples=50, deadline=None)
+def test_round_trip(record: RunRecord) -> None:
+    """Every record comes back from its bytes, and is the same plan."""
+    decoded = RunRecord.decode(record.encode(), FILE)
+    assert decoded == record
+    assert decoded.plan == record.plan
+    assert decoded.encode() == record.encode()
+
+
+def test_plan_of_a_record() -> None:
+    """Grid, id layout, schema and test mode of the plan are those of the record."""
+    plan = RECORD.plan
+    assert plan.grid == Grid((5, 3, 1))
+    assert plan.ids == IdLayout(5, spatial_bits=9, layer_id_bits=8)
+    assert (plan.schema, plan.test) == (3, False)
+    assert RunRecord.decode(changed(test=True), FILE).plan.test
+
+
+def test_messages_and_names() -> None:
+    """Messages name graph, run and chunk; hand-offs of a run lie in a folder a layer under its name."""
+    chunk = Chunk(3, 2, 0, 0)
+    assert Message.decode(RECORD.message(chunk)) == Message("fly_v1", "r1", chunk)
+    assert RECORD.handoff_name(chunk) == "r1/layer3/2_0_0"
+
+
+def test_cut_off() -> None:
+    """A record cut off at any byte is refused, with the file's name."""
+    for length in range(len(GOLDEN)):
+        refused(GOLDEN[:length])
+
+
+@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(RunRecord)])
+def test_missing_field(key: str) -> None:
+    """A record without one of its facts is refused, also where there is a default: another value of
+    spatial_bits would change every id."""
+    with pytest.raises(DataError, match=key):
+        RunRecord.decode(
+            json.dumps({name: value for name, value in json.loads(GOLDEN).items() if name != key}).encode(), FILE
+        )
+
+
+def test_field_too_many() -> None:
+    """A record with a field that we do not know is of another version, and refused."""
+    refused(changed(priority=1))
+
+
+@pytest.mark.parametrize("shape", [None, 5, [], [5, 3], [5, 3, 1, 1], ["x", 1, 1], [[5], 3, 1], [None, 1, 1]])
+def test_bad_shape(shape: object) -> None:
+    """A shape that is not three numbers is refused."""
+    refused(changed(shape=shape))
+
+
+def test_infinite_shape() -> None:
+    """An infinite shape is refused."""
+    refused(changed(shape=[float("inf"), 1, 1]))
+
+
+def test_deep_nesting() -> None:
+    """Nesting without end is refused."""
+    refused(b"[" * 100_000)
+    refused(b'{"dataset":' + b'{"a":' * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", [2.7, 1, 1]),
+        ("shape", [True, 1, 1]),
+        ("shape", ["5", "3", "1"]),
+        ("shape", "531"),
+        ("shape", [0, 1, 1]),
+        ("shape", [-5, 1, 1]),
+        ("shape", [1 << 19, 1, 1]),
+        ("shape", {"5": 1, "3": 1, "1": 1}),
+        ("graph", "../other"),
+        ("graph", 5),
+        ("run", "../../other"),
+        ("run", ""),
+        ("run", "r1\n"),
+        ("table", None),
+        ("table", "a/b"),
+        ("table", "a" * 51),
+        ("instance", 5),
+        ("instance", ""),
+        ("timestamp_ms", "now"),
+        ("timestamp_ms", 1.5),
+        ("timestamp_ms", -1),
+        ("timestamp_ms", True),
+        ("timestamp_ms", 0),
+        ("timestamp_ms", 1 << 63),
+        ("timestamp_ms", float("inf")),
+        ("edges", 1),
+        ("edges", ""),
+        ("components", None),
+        ("spatial_bits", 9.5),
+        ("spatial_bits", 10**6),
+        ("spatial_bits", 0),
+        ("spatial_bits", float("inf")),
+        ("layer_id_bits", -8),
+        ("schema", 7),
+        ("schema", 2.0),
+        ("schema", float("nan")),
+        ("test", "no"),
+        ("auto_queue_parents", 1),
+        ("dataset", None),
+        ("dataset", []),
+    ],
+)
+def test_wrong_values(key: str, value: object) -> None:
+    """A field of another type, a name that leads out of the folder and numbers out of range are refused."""
+    with pytest.raises(DataError, match=f"{FILE}.*: {key} = "):
+        RunRecord.decode(changed(**{key: value}), FILE)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=50, deadline=None)
+def test_random_bytes(data: bytes) -> None:
+    """Random bytes are refused."""
+    refused(data)
+
+
+@given(anything)
+@settings(max_examples=50, deadline=None)
+def test_random_json(value: object) -> None:
+    """Random JSON is refused."""
+    refused(json.dumps(value).encode())

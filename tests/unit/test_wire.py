@@ -1,0 +1,104 @@
+"""The encoder of bulk writes, against protobuf's own classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.gcp import wire
+from shared.gcp.rows import bigtable_message
+from shared.gcp.wire import Rows, encode_rows
+from shared.table.cells import Cells
+from shared.table.columns import CHILDREN, COUNTER, PARENT, Column, atomic_cross_edges, cross_edges
+
+TABLE = "projects/p/instances/i/tables/t"
+COLUMNS = [PARENT, CHILDREN, COUNTER, atomic_cross_edges(2), cross_edges(12), Column("f" * 200, b"q" * 300)]
+lengths = st.one_of(
+    st.integers(0, 40), st.sampled_from([63, 64, 95, 96, 97, 127, 128, 129, 16_383, 16_384, 70_000])
+)
+values = st.one_of(st.binary(max_size=20), lengths.map(lambda length: b"\xab" * length))
+keys = st.one_of(st.sampled_from([b"%020d" % n for n in range(8)]), st.binary(min_size=1, max_size=200))
+parts = st.lists(
+    st.builds(
+        lambda column, row: Cells(column, list(row), list(row.values())),
+        st.sampled_from(COLUMNS),
+        st.dictionaries(keys, values, max_size=12),
+    ),
+    max_size=6,
+)
+times = st.integers(1, 2**53).map(lambda ms: ms * 1000)
+
+
+def size_of(request: Any) -> int:
+    """The size that the encoder reckons with, an upper bound."""
+    return sum(_entry(entry) for entry in request.entries)
+
+
+def _entry(entry: Any) -> int:
+    without_key = type(entry)(mutations=entry.mutations)
+    return wire.OVERHEAD + len(entry.row_key) + without_key.ByteSize()
+
+
+def plain_requests(cells: list[Cells], timestamp_us: int, max_mutations: int, max_bytes: int) -> list[Any]:
+    """The slow form: protobuf's own classes, built a cell at a time."""
+    message = bigtable_message("MutateRowsRequest")
+    entries: dict[bytes, Any] = {}
+    for part in cells:
+        for key, value in zip(part.keys, part.values, strict=True):
+            entry = entries.setdefault(key, message.Entry(row_key=key))
+            family, qualifier = part.column
+            entry.mutations.add(
+                set_cell={
+                    "family_name": family,
+                    "column_qualifier": qualifier,
+                    "timestamp_micros": timestamp_us,
+                    "value": value,
+                }
+            )
+    requests: list[Any] = []
+    for _, entry in sorted(entries.items()):
+        fits = False
+        if requests:
+            grown = message(entries=[*requests[-1].entries, entry])
+            fits = sum(len(e.mutations) for e in grown.entries) <= max_mutations and size_of(grown) <= max_bytes
+        if not fits:
+            requests.append(message(table_name=TABLE))
+        requests[-1].entries.append(entry)
+    return requests
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts, times, st.integers(1, 30), st.integers(1, 100_000))
+def test_bytes_are_those_of_protobuf(cells: list[Cells], time: int, mutations: int, size: int) -> None:
+    """Requests are, to the byte, what protobuf's classes write, and within the same limits."""
+    before = wire.MAX_MUTATIONS, wire.MAX_BYTES
+    wire.MAX_MUTATIONS, wire.MAX_BYTES = mutations, size
+    try:
+        found = list(encode_rows(cells, time))
+    finally:
+        wire.MAX_MUTATIONS, wire.MAX_BYTES = before
+    wanted = plain_requests(cells, time, mutations, size)
+    message = bigtable_message("MutateRowsRequest")
+    encoded = [rows.request(TABLE) for rows in found]
+    assert [message.FromString(request) for request in encoded] == wanted
+    assert encoded == [request.SerializeToString(deterministic=True) for request in wanted]
+    assert [rows.keys for rows in found] == [[entry.row_key for entry in request.entries] for request in wanted]
+
+
+@given(parts.filter(lambda cells: any(part.keys for part in cells)), st.data())
+def test_some_rows(cells: list[Cells], data: st.DataObject) -> None:
+    """Some rows of a request are a request with exactly these rows."""
+    (rows,) = encode_rows(cells, 1000)
+    chosen = data.draw(st.lists(st.sampled_from(range(len(rows.keys))), unique=True).map(sorted))
+    message = bigtable_message("MutateRowsRequest")
+    whole = message.FromString(rows.request(TABLE))
+    part = message.FromString(rows.some(chosen).request(TABLE))
+    assert part == message(table_name=TABLE, entries=[whole.entries[at] for at in chosen])
+
+
+def test_no_rows() -> None:
+    """No cells make no request, and a request without rows names its table."""
+    assert list(encode_rows([Cells(PARENT, [], [])], 1000)) == []
+    assert bigtable_message("MutateRowsRequest").FromString(Rows([], []).request(TABLE)).table_name == TABLE
