@@ -82,7 +82,7 @@ class Attempts:
             return Result(Outcome.STALE, known)
         if run.control.paused:
             return Result(Outcome.PAUSED, known | {"paused": run.control.paused})
-        token = f"{begun} on {self.name}" if delivery.attempt > 1 else ""
+        token = f"{begun} on {self.name}, delivery {delivery.attempt}" if delivery.attempt > 1 else ""
         attempt = failures.Attempt(message.chunk, self.name, token)
         try:
             outcome, told = self._work(delivery, message, run, attempt)

@@ -2,7 +2,7 @@
 
 What holds: a chunk is queued before its failure is taken away, so a replay that breaks off, or runs
 twice, queues a chunk twice at worst; and a failure that a worker notes meanwhile stays. A chunk
-that is done has no failure, whatever was noted before.
+that is done has no failure, whatever was noted before, unless what it made ready was never queued.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Callable, Collection, Iterable
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
 from shared.run import failures as records
-from shared.run.done import is_done
+from shared.run.done import is_done, left_unqueued
 from shared.run.ports import Completion, Failure, Queue, State
 from shared.run.record import RunRecord
 
 
 def current_failures(record: RunRecord, completion: Completion) -> list[Failure]:
-    """The failures of chunks that are not done, by chunk; others are forgotten."""
+    """The failures of chunks that are not done, or left something unqueued, by chunk; others are forgotten."""
     found = []
     for failure in completion.failures():
-        if not is_done(record, completion, failure.chunk):
+        chunk = failure.chunk
+        if not is_done(record, completion, chunk) or left_unqueued(record, completion, chunk):
             found.append(failure)
         else:
             completion.change_failure(failure.chunk, _forget(failure))

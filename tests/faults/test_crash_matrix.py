@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from _pytest.mark import ParameterSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,22 +71,8 @@ CASES = [
 matrix = pytest.mark.parametrize(
     ("chunk", "point"), [pytest.param(chunk, point, id=name) for name, chunk, point in CASES]
 )
-HIDDEN = pytest.mark.xfail(
-    strict=True,
-    reason="a failed chunk counts as done and is not listed, though what it made ready was never queued",
-)
-
-
-def poisonous(name: str, chunk: Chunk, point: Point, hidden: pytest.MarkDecorator | None = None) -> ParameterSet:
-    """A case of a chunk that always fails; some leave a parent that nobody queues."""
-    wanted = expected(MemoryRun.of(VOLUME).record, {chunk: [point] * 9}, give_up=9)
-    is_hidden = chunk in wanted.done and wanted.never_queued
-    return pytest.param(chunk, point, id=name, marks=[hidden] if hidden and is_hidden else [])
-
-
-BUT_ACK = [case for case in CASES if case[2] is not Point.ACK]
-matrix_but_ack = pytest.mark.parametrize(("chunk", "point"), [poisonous(*case) for case in BUT_ACK])
-poisons = pytest.mark.parametrize(("chunk", "point"), [poisonous(*case, HIDDEN) for case in BUT_ACK])
+BUT_ACK = [pytest.param(chunk, point, id=name) for name, chunk, point in CASES if point is not Point.ACK]
+matrix_but_ack = pytest.mark.parametrize(("chunk", "point"), BUT_ACK)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +134,7 @@ def test_foreseen_error(chunk: Chunk, point: Point, error: Exception, undisturbe
 
 
 @pytest.mark.parametrize("again", [resume, replay])
-@poisons
+@matrix_but_ack
 def test_poisoned_by_errors(
     chunk: Chunk, point: Point, again: Callable[..., object], undisturbed: RawTable
 ) -> None:
@@ -162,7 +147,7 @@ def test_poisoned_by_errors(
 
 
 @pytest.mark.parametrize("again", [resume, replay])
-@poisons
+@matrix_but_ack
 def test_poisoned_by_crashes(
     chunk: Chunk, point: Point, again: Callable[..., object], undisturbed: RawTable
 ) -> None:
@@ -175,7 +160,7 @@ def test_poisoned_by_crashes(
     mended(run, again, undisturbed)
 
 
-@poisons
+@matrix_but_ack
 def test_poisoned_by_damage(chunk: Chunk, point: Point, undisturbed: RawTable) -> None:
     """An error that lasts needs one attempt, and crashes while that is told neither lose nor double it."""
     script = {chunk: [point, Point.NOTED_FAILURE, point, Point.BURIED, *[point] * ALWAYS]}
