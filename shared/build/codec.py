@@ -23,7 +23,7 @@ import zstandard
 from shared.build.handoff import Face, FaceMap, HandOff
 from shared.errors import DataError
 from shared.plan.grid import FACES, Chunk
-from shared.plan.ids import NO_IDS
+from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
 
 MAGIC = b"CGHO"
@@ -63,7 +63,7 @@ def encode_handoff(handoff: HandOff) -> bytes:
 def decode_handoff(data: bytes, file: str, chunk: Chunk) -> HandOff:
     """The hand-off of `chunk` in a file's bytes; DataError if it is not one."""
     reader = _Reader(data, file, chunk)
-    nodes = reader.column("nodes")
+    nodes = reader.nodes()
     faces = {}
     for face in reader.faces:
         columns = {name: reader.column(f"{name}.{face}") for name in _COLUMNS}
@@ -82,7 +82,7 @@ def decode_face_map(data: bytes, file: str, chunk: Chunk, face: int) -> FaceMap:
     reader = _Reader(data, file, chunk)
     if face not in reader.faces:
         return FaceMap(NO_IDS, NO_IDS)
-    old, new, nodes = reader.column(f"old.{face}"), reader.column(f"new.{face}"), reader.column("nodes")
+    old, new, nodes = reader.column(f"old.{face}"), reader.column(f"new.{face}"), reader.nodes()
     good = len(old) == len(new) > 0 and int(new.max()) < len(nodes)
     reader.check(good, f"face {face}: the map is damaged")
     return FaceMap(old, nodes[new])
@@ -152,6 +152,11 @@ class _Reader:
     def check(self, good: bool, reason: str) -> None:
         if not good:
             raise DataError(self.file, self.chunk, f"hand-off: {reason}")
+
+    def nodes(self) -> Ids:
+        nodes = self.column("nodes")
+        self.check(bool((nodes[1:] > nodes[:-1]).all()), "its nodes are not in order")
+        return nodes
 
     def column(self, name: str) -> npt.NDArray[Any]:
         count, at, size = self.at[name]

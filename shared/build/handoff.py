@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from shared.errors import DataError
 from shared.plan.grid import Chunk
-from shared.plan.ids import NO_IDS, Ids
+from shared.plan.ids import NO_IDS, IdLayout, Ids
 
 Positions = npt.NDArray[np.uint32]
 """Positions in `HandOff.nodes`."""
@@ -61,6 +62,17 @@ class HandOff:
         """The map that the chunk behind `face` lifts its far ends by; empty if nothing leaves there."""
         found = self.faces.get(face, Face())
         return FaceMap(found.old, self.nodes[found.new])
+
+
+def check_inside(ids: IdLayout, chunk: Chunk, nodes: Ids, file: str) -> None:
+    """DataError, naming `file`, unless each node is of `chunk` or of a chunk of layer 2 or more below it."""
+    layers = ids.layers(nodes)
+    for layer in np.unique(layers).tolist():
+        own = nodes[layers == layer]
+        if 2 <= layer <= chunk.layer:
+            own = own[(ids.coords(own, layer) >> chunk.layer - layer != chunk.coords).any(axis=1)]
+        if len(own):
+            raise DataError(file, chunk, f"hand-off: node {own[0]} is not of this chunk, nor of one below it")
 
 
 def add_totals(parts: list[Totals]) -> Totals:

@@ -21,6 +21,13 @@ from shared.plan.grid import Chunk
 
 MAX_DECOMPRESSED = 4 << 30
 """Bytes; a frame that claims more is refused before anything is allocated for it."""
+
+MAX_GROWTH = 256
+"""A frame that holds more than this many times its own bytes is no edge file: an edge has 28 bytes, of
+which its two ids keep one or two at the least, however well the rest compresses."""
+
+ALWAYS_ALLOWED = 16 << 20
+"""Bytes that any frame may hold."""
 _MAX_RATIO = 1 << 15
 """No zstd frame holds more than this many times its own bytes: 4 can stand for a block of 2^17."""
 
@@ -77,7 +84,8 @@ def encode_edges(edges: ChunkEdges, level: int = 3) -> bytes:
 
 
 def _decompress(data: bytes) -> bytes:
-    """The content of one whole zstd frame; ValueError if it is too large, cut off or followed by more.
+    """The content of one whole zstd frame; ValueError if it is too large, even if only for the bytes
+    that it has, cut off or followed by more.
 
     Nothing is allocated for what a frame claims. Each piece of input is small enough that what it
     can come to stays within the limit, up to one block.
@@ -85,18 +93,19 @@ def _decompress(data: bytes) -> bytes:
     if not data.startswith(zstandard.FRAME_HEADER):
         raise ValueError("it begins with something else")
     size = zstandard.frame_content_size(data)
-    if size > MAX_DECOMPRESSED:
-        raise ValueError(f"the frame claims {size} bytes, more than {MAX_DECOMPRESSED}")
+    most = min(MAX_DECOMPRESSED, max(ALWAYS_ALLOWED, MAX_GROWTH * len(data)))
+    if size > most:
+        raise ValueError(f"the frame claims {size} bytes, more than the {most} that so short a frame may hold")
     decompressor = zstandard.ZstdDecompressor().decompressobj()
     parts: list[bytes] = []
     total = at = 0
     while at < len(data) and not decompressor.eof:
-        step = max(1, (MAX_DECOMPRESSED - total) // _MAX_RATIO)
+        step = max(1, (most - total) // _MAX_RATIO)
         parts.append(decompressor.decompress(data[at : at + step]))
         total += len(parts[-1])
         at += step
-        if total > MAX_DECOMPRESSED:
-            raise ValueError(f"the frame holds more than {MAX_DECOMPRESSED} bytes")
+        if total > most:
+            raise ValueError(f"the frame holds more than the {most} bytes that so short a frame may hold")
     if not decompressor.eof:
         raise ValueError("the frame is cut off")
     if decompressor.unused_data or at < len(data):

@@ -21,6 +21,8 @@ from shared.plan.plan import Plan
 from shared.run.messages import Message
 
 RECORD_NAME = "run.json"
+HANDOFF_SUFFIX = ".handoff"
+"""By which a bucket's lifecycle rule tells hand-offs, which may go when a run is over, from records."""
 MAX_SPATIAL_BITS = 18
 """The most that a configuration may ask for; an axis of the grid has no more chunks than these can number."""
 _SOMETHING = re.compile(".+", re.DOTALL)
@@ -63,7 +65,13 @@ class RunRecord:
 
     def handoff_name(self, chunk: Chunk) -> str:
         """The name of a chunk's hand-off in the graph's scratch folder."""
-        return f"{self.run}/layer{chunk.layer}/{chunk.x}_{chunk.y}_{chunk.z}"
+        return f"{self.run}/layer{chunk.layer}/{chunk.x}_{chunk.y}_{chunk.z}{HANDOFF_SUFFIX}"
+
+    def handoff_chunk(self, name: str) -> Chunk:
+        """The chunk whose hand-off has that name; ValueError for a name that no hand-off has."""
+        layer, coords = name.removeprefix(f"{self.run}/layer").removesuffix(HANDOFF_SUFFIX).split("/")
+        x, y, z = map(int, coords.split("_"))
+        return Chunk(int(layer), x, y, z)
 
     def encode(self) -> bytes:
         """The record as JSON."""

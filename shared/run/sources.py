@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.build.active import active_edges
 from shared.build.codec import decode_face_map, decode_handoff
 from shared.build.emit import Built
-from shared.build.handoff import FaceMap
+from shared.build.handoff import FaceMap, check_inside
 from shared.build.layer2 import build_layer2
 from shared.build.parent import build_parent
 from shared.errors import IngestError
@@ -73,10 +73,13 @@ class Sources:
             return f"{self.scratch.folder}/{record.handoff_name(of)}"
 
         handoffs = {child: decode_handoff(stored[child], file(child), child) for child in children}
+        for child, handoff in handoffs.items():
+            check_inside(plan.ids, child, handoff.nodes, file(child))
         outside: dict[tuple[Chunk, int], FaceMap] = {}
         for child, handoff in handoffs.items():
             for face, other in plan.grid.neighbours(child).items():
                 if face in handoff.faces and other in stored and other not in handoffs:
                     back = opposite(face)
                     outside[other, back] = decode_face_map(stored[other], file(other), other, back)
+                    check_inside(plan.ids, other, outside[other, back].new, file(other))
         return build_parent(plan, chunk, handoffs, None if plan.test else outside)

@@ -96,8 +96,7 @@ def _note_stored(record: RunRecord, layer: int, scratch: Storage, completion: Co
     """Completes the records from the hand-offs that are stored."""
     plan, above = record.plan, _load(record, layer + 1, completion)
     for name in scratch.list(f"{record.run}/layer{layer}/"):
-        x, y, z = (int(coord) for coord in name.rsplit("/", 1)[1].split("_"))
-        chunk = Chunk(layer, x, y, z)
+        chunk = record.handoff_chunk(name)
         if not _is_noted(record, chunk, above):
             for number, waiting in enumerate(plan.dependents(chunk)):
                 bits = plan.bits(waiting)

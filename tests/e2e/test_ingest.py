@@ -165,7 +165,7 @@ def test_test_run(cli: Run, variables: dict[str, str], example: Path, graph: str
     names = sorted(name.split("/", 1)[1] for name in run.sources.scratch.list(f"{run.record.run}/"))
     top = run.record.plan.top
     expected = [*run.record.plan.grid.children(top), top]
-    assert names == sorted(f"layer{at.layer}/{at.x}_{at.y}_{at.z}" for at in expected)
+    assert names == sorted(f"layer{at.layer}/{at.x}_{at.y}_{at.z}.handoff" for at in expected)
     assert top.layer == 3 and isinstance(top, Chunk)
 
 

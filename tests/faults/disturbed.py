@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
-from shared.run.record import RunRecord
 from shared.run.start import is_finished
 from shared.run.work import OpenRun
 from shared.run.worker import Worker
@@ -90,15 +89,9 @@ class DisturbedRun(MemoryRun):
 
     def stored(self) -> set[Chunk]:
         """The chunks whose hand-offs are stored."""
-        return {chunk_of(self.record, name) for name in self.scratch.list(f"{self.record.run}/")}
+        return {self.record.handoff_chunk(name) for name in self.scratch.list(f"{self.record.run}/")}
 
 
 def every_chunk(plan: Plan) -> list[Chunk]:
     """All chunks that a run builds."""
     return [plan.chunk_at(layer, at) for layer in plan.layers for at in range(plan.total(layer))]
-
-
-def chunk_of(record: RunRecord, name: str) -> Chunk:
-    """The chunk of a hand-off by its name."""
-    layer, coords = name.removeprefix(f"{record.run}/layer").split("/")
-    return Chunk(int(layer), *map(int, coords.split("_")))

@@ -193,12 +193,22 @@ def test_any_ids(nodes: list[int], faces: set[int], rng: random.Random, max_root
         )
 
     handoff = HandOff(
-        CHUNK, np.array(nodes, np.uint64), {n: face() for n in faces}, max_root, {5: {"nodes": 2**60}}
+        CHUNK, np.array(sorted(nodes), np.uint64), {n: face() for n in faces}, max_root, {5: {"nodes": 2**60}}
     )
     data = encode_handoff(handoff)
     assert_equal(decode_handoff(data, FILE, CHUNK), handoff)
     for number in FACES:
         assert same_map(decode_face_map(data, FILE, CHUNK, number), handoff.face_map(number))
+
+
+@pytest.mark.parametrize("nodes", [[2, 1], [1, 1]])
+def test_nodes_out_of_order(nodes: list[int]) -> None:
+    """Nodes that are unsorted or stand twice are refused, though every checksum fits."""
+    face = Face(*(np.zeros(1, kind) for kind in (np.uint32, np.uint64, np.uint64, np.uint32)))
+    data = encode_handoff(HandOff(CHUNK, np.array(nodes, np.uint64), {0: face}, 0, {}))
+    for read in (lambda: decode_handoff(data, FILE, CHUNK), lambda: decode_face_map(data, FILE, CHUNK, 0)):
+        with pytest.raises(DataError, match="in order"):
+            read()
 
 
 def test_truncated_anywhere() -> None:

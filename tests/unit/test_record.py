@@ -118,7 +118,8 @@ def test_messages_and_names() -> None:
     """Messages name graph, run and chunk; hand-offs of a run lie in a folder a layer under its name."""
     chunk = Chunk(3, 2, 0, 0)
     assert Message.decode(RECORD.message(chunk)) == Message("fly_v1", "r1", chunk)
-    assert RECORD.handoff_name(chunk) == "r1/layer3/2_0_0"
+    assert RECORD.handoff_name(chunk) == "r1/layer3/2_0_0.handoff"
+    assert RECORD.handoff_chunk("r1/layer3/2_0_0.handoff") == chunk
 
 
 def test_cut_off() -> None:

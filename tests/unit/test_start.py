@@ -75,7 +75,7 @@ def test_resume_queues_what_is_missing_and_nothing_else(done: int) -> None:
     run = MemoryRun.of(VOLUME).start()
     some_work(run, done)
     run.broker = MemoryBroker()
-    stored = {name.removeprefix("run/layer") for name in run.scratch.list("run/")}
+    stored = {str(run.record.handoff_chunk(name)) for name in run.scratch.list("run/")}
     resumed(run)
     again = queued(run)
     assert len(set(again)) == len(again)
