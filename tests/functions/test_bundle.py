@@ -1,0 +1,164 @@
+"""functions/bundle.py: what a bundle has, and that it works where nothing but its requirements is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from functions import bundle
+from shared.files import CloudFilesStorage
+from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
+from shared.gcp.firestore import FirestoreCompletion
+from shared.plan.grid import Chunk
+from shared.run.ports import State
+from shared.run.record import RECORD_NAME
+from tests.functions.conftest import Deployable
+from tests.harness import record_of
+from tests.volumes import random_volume
+
+Get = Callable[[str], Deployable]
+
+NEVER_CALLED = ("google.pubsub_v1", "google.cloud.bigtable")
+"""Imported when a queue or a table is opened, by modules that functions share with jobs; functions open none."""
+
+IMPORTS = """
+import importlib, importlib.util, json, sys
+folder, name, *others = sys.argv[1:]
+from functions_framework import create_app
+create_app(name, f"{folder}/main.py")
+for other in others:
+    importlib.import_module(other)
+absent = [name for name in ("jobs", "tests", "graph_tool", "scipy", "pytest") if importlib.util.find_spec(name)]
+files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+print(json.dumps({"absent": absent, "files": {name: file for name, file in files.items() if file}}))
+"""
+
+REQUEST = """
+import json, sys
+folder, name, body = sys.argv[1:]
+from functions_framework import create_app
+client = create_app(name, f"{folder}/main.py").test_client()
+print(json.dumps([client.post("/").status_code, client.post("/", json=json.loads(body)).status_code]))
+"""
+
+
+def state(folder: Path) -> dict[str, tuple[bytes, float, int]]:
+    """Everything in a folder: content, time and mode of each file by its path."""
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime, path.stat().st_mode)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def pins(path: Path) -> dict[str, str]:
+    """The version of each package in a requirements file, where every line is `name==version`."""
+    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    found = [Requirement(line) for line in lines if line and not line.startswith("-")]
+    for requirement in found:
+        assert [at.operator for at in requirement.specifier] == ["=="], f"{path}: {requirement} is not pinned"
+    return {canonicalize_name(at.name): str(at.specifier).removeprefix("==") for at in found}
+
+
+@pytest.mark.parametrize("name", bundle.names())
+def test_same_source_same_bundle(name: str, tmp_path: Path) -> None:
+    """Two bundles are alike in names, bytes, times and modes, also where an older one was in the way."""
+    old = tmp_path / "b" / name / "shared" / "gone.py"
+    old.parent.mkdir(parents=True)
+    old.write_text("gone = True\n")
+    first, second = bundle.write(name, tmp_path / "a"), bundle.write(name, tmp_path / "b")
+    assert state(first) == state(second)
+    assert {mode & 0o777 for _, _, mode in state(first).values()} == {0o644}
+
+
+@pytest.mark.parametrize("name", bundle.names())
+def test_only_what_is_needed(name: str) -> None:
+    """main.py is at the top; what builds, checks or stands in is left out, the bundling itself too."""
+    found = set(bundle.contents(name))
+    assert {"main.py", "requirements.txt", "constraints.txt", "functions/books.py", "shared/errors.py"} <= found
+    unwanted = ("jobs/", "tests/", "shared/build/", "shared/verify/", "shared/memory/", "functions/bundle")
+    assert not [path for path in found if path.startswith(unwanted)]
+
+
+def test_imports_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import inside a function counts, a module that nobody imports does not, one that is lost is refused."""
+    sources = {
+        "functions/f/main.py": "def f():\n    from shared import late\n",
+        "shared/__init__.py": "",
+        "shared/late.py": "import json\nimport numpy\nfrom shared.later import name\n",
+        "shared/later.py": "name = 1\n",
+        "shared/unused.py": "raise RuntimeError\n",
+    }
+    for path, text in sources.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.setattr(bundle, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(bundle, "FUNCTIONS", tmp_path / "functions")
+    files, others = bundle.find_imports("f")
+    assert [file.relative_to(tmp_path / "shared").as_posix() for file in files] == [
+        "__init__.py",
+        "late.py",
+        "later.py",
+    ]
+    assert others == {"numpy"}
+    (tmp_path / "shared" / "later.py").unlink()
+    with pytest.raises(ImportError, match=r"f/main\.py: shared\.later"):
+        bundle.find_imports("f")
+
+
+@pytest.mark.parametrize("name", bundle.names())
+def test_versions(name: str) -> None:
+    """A function pins what it names, to the versions that everything else here runs with."""
+    root = bundle.REPOSITORY
+    known = pins(root / "constraints.txt") | pins(root / "requirements-dev.txt") | pins(root / "requirements.txt")
+    own = pins(bundle.FUNCTIONS / name / "requirements.txt")
+    # numpy is Debian's everywhere else: of the same major version, which decides what code may call.
+    numpy = own.pop("numpy", version("numpy"))
+    assert own == {package: known.get(package) for package in own}
+    assert numpy.partition(".")[0] == version("numpy").partition(".")[0]
+
+
+@pytest.mark.parametrize("name", bundle.names())
+def test_clean_environment(name: str, deployable: Get) -> None:
+    """The framework loads the bundle where only its requirements are; what it imports when called is there too."""
+    function = deployable(name)
+    _, others = bundle.find_imports(name)
+    called = sorted(other for other in others if not other.startswith(NEVER_CALLED))
+    done = function.run(IMPORTS, name, *called)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["absent"] == []
+    ours = {at for at in facts["files"] if at.partition(".")[0] in ("functions", "shared")}
+    assert ours and all(facts["files"][at].startswith(f"{function.folder}/") for at in ours)
+    assert not [file for file in facts["files"].values() if file.startswith(str(bundle.REPOSITORY / "shared"))]
+
+
+def test_dead_letter_answers(deployable: Get, emulators: dict[str, str], tmp_path: Path) -> None:
+    """In the clean environment an empty request gets 400, and a letter becomes a failure record in Firestore."""
+    record = record_of(random_volume(3, (2, 2, 1), size=5), graph=f"g{uuid.uuid4().hex[:10]}")
+    CloudFilesStorage(f"{tmp_path}/{record.graph}").put(RECORD_NAME, record.encode())
+    chunk, database = Chunk(2, 0, 1, 0), f"d{uuid.uuid4().hex}"
+    letter = {
+        "message": {
+            "data": base64.b64encode(record.message(chunk)).decode(),
+            "attributes": {"error": "DataError", "reason": "bad file", "worker": "w"},
+            "publishTime": "2024-01-01T00:00:00Z",
+        }
+    }
+    host = emulators["FIRESTORE_EMULATOR_HOST"]
+    variables = {"SCRATCH": f"file://{tmp_path}", "DATABASE": database, "FIRESTORE_EMULATOR_HOST": host}
+    done = deployable("dead_letter").run(REQUEST, "dead_letter", json.dumps(letter), **variables)
+    assert (done.returncode, done.stdout.strip()) == (0, "[400, 204]"), done.stderr
+    endpoints = replace(Endpoints.emulated(emulators), database=database)
+    assert endpoints.project == EMULATOR_PROJECT
+    (failure,) = FirestoreCompletion(endpoints, record.graph, record.run).failures()
+    assert (failure.chunk, failure.state, failure.error) == (chunk, State.DEAD, "DataError")
