@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from jobs.environment import Environment
+from shared.dispatch.ports import Board
 from shared.errors import StateError
 from shared.files import CloudFilesStorage
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
 from shared.memory.completion import MemoryCompletion, MemoryStrays
+from shared.memory.dispatch import MemoryBoard
 from shared.memory.queue import MemoryBroker
 from shared.memory.table import MemoryTable
-from shared.run.control import CONTROL_NAME, decode_control
+from shared.run.control import CONTROL_NAME, Control, decode_control, read_control
 from shared.run.letters import collect
 from shared.run.ports import DEAD, Completion, Delivery, Queue, Storage, Strays, Table
 from shared.run.record import RECORD_NAME, RunRecord
@@ -49,6 +52,9 @@ class Backend(Protocol):
 
     def strays(self) -> Strays:
         """The dead letters that belong to no known run."""
+
+    def board(self) -> Board:
+        """Where dispatch is told of graphs with work."""
 
 
 def storage(folder: str) -> Storage:
@@ -91,6 +97,17 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
     )
 
 
+@contextmanager
+def publishing(backend: Backend, graph: str) -> Iterator[Queue]:
+    """A queue to publish a graph's messages to; dispatch looks at the graph from then on."""
+    backend.board().announce(graph)
+    queue = backend.queue([])
+    try:
+        yield queue
+    finally:
+        queue.close()
+
+
 @dataclass
 class OpenRuns:
     """Opens runs by name for a worker and keeps them open.
@@ -120,7 +137,8 @@ class OpenRuns:
 
 @dataclass
 class BackendBooks:
-    """What dead letters need to know of runs, asked for once; answers `shared.run.letters.Books`."""
+    """What dead letters and dispatch need to know of runs, each record asked for once; answers
+    `shared.run.letters.Books` and `shared.dispatch.ports.Books`."""
 
     backend: Backend
     records: dict[str, RunRecord | None] = field(default_factory=dict)
@@ -137,6 +155,10 @@ class BackendBooks:
         if (graph, run) not in self.completions:
             self.completions[graph, run] = self.backend.completion(graph, run)
         return self.completions[graph, run]
+
+    def control(self, graph: str) -> Control:
+        """What an operator wants of a graph's run."""
+        return read_control(scratch(self.backend, graph))
 
     def strays(self) -> Strays:
         """The letters that belong to no run."""
@@ -167,6 +189,7 @@ class GoogleBackend:
             bigtable_host=hosts.get("BIGTABLE_EMULATOR_HOST"),
             pubsub_host=hosts.get("PUBSUB_EMULATOR_HOST"),
             firestore_host=hosts.get("FIRESTORE_EMULATOR_HOST"),
+            run_host=self.environment.run_host,
         )
 
     def queue(self, layers: Sequence[int]) -> Queue:
@@ -193,10 +216,11 @@ class GoogleBackend:
         return BigtableTable(endpoints, name)
 
     def prepare(self, layers: Sequence[int]) -> None:
-        """Makes topics and subscriptions."""
+        """Makes topics and subscriptions on emulators; in a project Terraform has made them."""
         from shared.gcp.pubsub import create_topics
 
-        create_topics(self.endpoints, self.environment.prefix, layers)
+        if self.environment.project is None:
+            create_topics(self.endpoints, self.environment.prefix, layers)
 
     def letters(self) -> Iterable[Delivery]:
         """What waits in the pull subscription of the dead letters."""
@@ -210,6 +234,12 @@ class GoogleBackend:
 
         return FirestoreStrays(self.endpoints)
 
+    def board(self) -> Board:
+        """A board in Firestore."""
+        from shared.gcp.board import FirestoreBoard
+
+        return FirestoreBoard(self.endpoints)
+
 
 @dataclass
 class MemoryBackend:
@@ -220,6 +250,7 @@ class MemoryBackend:
     completions: dict[tuple[str, str], MemoryCompletion] = field(default_factory=dict)
     tables: dict[str, MemoryTable] = field(default_factory=dict)
     kept_strays: MemoryStrays = field(default_factory=MemoryStrays)
+    kept_board: MemoryBoard = field(default_factory=MemoryBoard)
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """Another opening of the one broker."""
@@ -245,3 +276,7 @@ class MemoryBackend:
     def strays(self) -> Strays:
         """Letters in memory."""
         return self.kept_strays
+
+    def board(self) -> Board:
+        """A board in memory."""
+        return self.kept_board

@@ -4,6 +4,7 @@
 |---|---|
 | PROJECT, INSTANCE | the Google Cloud project and Bigtable instance; without PROJECT everything is local |
 | DATABASE | the named Firestore database |
+| CLOUD_RUN_EMULATOR_HOST | a stand-in for Cloud Run Jobs to use with PROJECT, for tests |
 | BIGTABLE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, FIRESTORE_EMULATOR_HOST | emulators to use |
 | SCRATCH | folder of hand-offs and run records, any protocol that cloud-files knows |
 | PREFIX | what topics and subscriptions start with |
@@ -35,6 +36,7 @@ class Environment:
     scratch: str
     prefix: str
     memory_mib: int | None = None
+    run_host: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Environment:
@@ -43,14 +45,18 @@ class Environment:
         memory = given.get("MEMORY_MIB")
         if memory is not None and not (memory.isdecimal() and int(memory) > 0):
             raise StateError(f"MEMORY_MIB = {memory!r} is no number of MiB from 1")
+        project, prefix = given.get("PROJECT"), given.get("PREFIX", "chunkedgraph-ingest")
+        local = f"file://{LOCAL / 'scratch'}"
         return cls(
-            project=given.get("PROJECT"),
+            project=project,
             instance=given.get("INSTANCE"),
             database=given.get("DATABASE", "chunkedgraph-ingest"),
             hosts={name: given[name] for name in EMULATORS if name in given},
-            scratch=given.get("SCRATCH", f"file://{LOCAL / 'scratch'}"),
-            prefix=given.get("PREFIX", "chunkedgraph-ingest"),
+            # The bucket that Terraform makes for a project.
+            scratch=given.get("SCRATCH", f"gs://{project}-{prefix}-scratch" if project else local),
+            prefix=prefix,
             memory_mib=int(memory) if memory else None,
+            run_host=given.get("CLOUD_RUN_EMULATOR_HOST"),
         )
 
     def variables(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from types import FrameType
 
 import click
@@ -47,6 +48,17 @@ def parse_layers(_context: object, _parameter: object, text: str) -> list[int]:
         raise click.BadParameter(f"{text!r} is neither like 2-5 nor like 2,3") from error
 
 
+def task_fields(environ: Mapping[str, str]) -> dict[str, object]:
+    """Which task of which execution this is, as Cloud Run says; nothing elsewhere."""
+    if "CLOUD_RUN_EXECUTION" not in environ:
+        return {}
+    return {
+        "execution": environ["CLOUD_RUN_EXECUTION"],
+        "task": int(environ.get("CLOUD_RUN_TASK_INDEX", 0)),
+        "task_attempt": int(environ.get("CLOUD_RUN_TASK_ATTEMPT", 0)),
+    }
+
+
 class Stop:
     """Notices signals; a second stage raises ShuttingDown in whatever is being built."""
 
@@ -74,7 +86,7 @@ class Stop:
 @click.option("--parent", type=int, help="End when this process, which started it, is gone.")
 def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
     """Build chunks from the queue until it is empty or the process is told to end."""
-    logs.set_up()
+    logs.set_up(common=task_fields(os.environ))
     stop = Stop()
     stop.install()
 

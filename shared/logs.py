@@ -11,13 +11,19 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 MAX_TRACEBACK = 8000
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line with severity, time and message, as Cloud Logging reads them."""
+    """One JSON object a line with severity, time and message, as Cloud Logging reads them, and what all
+    lines of this process have in common."""
+
+    def __init__(self, common: Mapping[str, object] | None = None) -> None:
+        super().__init__()
+        self._common = dict(common or {})
 
     def format(self, record: logging.LogRecord) -> str:
         """The line for a record."""
@@ -25,6 +31,7 @@ class JsonFormatter(logging.Formatter):
             "severity": record.levelname,
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "message": record.getMessage(),
+            **self._common,
             **getattr(record, "fields", {}),
         }
         error = getattr(record, "error", None) or (record.exc_info and record.exc_info[1])
@@ -44,10 +51,11 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def set_up(level: int = logging.INFO) -> None:
-    """Sends our own logs to standard error; those of libraries only from warnings on."""
+def set_up(level: int = logging.INFO, common: Mapping[str, object] | None = None) -> None:
+    """Sends our own logs to standard error; those of libraries only from warnings on. JSON lines have
+    the fields in `common` too."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TextFormatter() if sys.stderr.isatty() else JsonFormatter())
+    handler.setFormatter(TextFormatter() if sys.stderr.isatty() else JsonFormatter(common))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("shared", "jobs", "functions"):
         logging.getLogger(name).setLevel(level)

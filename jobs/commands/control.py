@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from jobs.backends import need_record, note_letters, open_run
+from jobs.backends import need_record, note_letters, open_run, publishing
 from jobs.commands.common import (
     console,
     graph_option,
@@ -55,11 +55,8 @@ def resume_command(graph: str, workers: int, truth: Path | None) -> None:
         )
     backend.prepare(record.plan.layers)
     note_letters(backend)
-    queue = backend.queue([])
-    try:
+    with publishing(backend, graph) as queue:
         queued = sum(resume(record, run.sources.scratch, run.completion, queue).values())
-    finally:
-        queue.close()
     # Only now: workers that wait would begin before they know that messages may have doubles.
     control.go_on(run.sources.scratch)
     console.print(f"resumed {graph}: queued {queued:,} chunks that were not done and wait for nothing")

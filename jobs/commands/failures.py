@@ -7,7 +7,7 @@ import json
 
 import click
 
-from jobs.backends import GoogleBackend, need_record, note_letters
+from jobs.backends import GoogleBackend, need_record, note_letters, publishing
 from jobs.commands.common import chunks_option, console, graph_option, running_backend
 from shared.errors import StateError
 from shared.plan.grid import Chunk
@@ -71,11 +71,8 @@ def replay_command(layer: int | None, chunks: tuple[Chunk, ...], dry_run: bool, 
     if dry_run:
         console.print(f"would queue {len(wanted):,} chunks of {graph}")
         return
-    queue = backend.queue([])
-    try:
+    with publishing(backend, graph) as queue:
         count = replay(record, completion, queue, wanted, now())
-    finally:
-        queue.close()
     console.print(f"queued {count:,} chunks of {graph} again; where no workers run: make resume GRAPH={graph}")
 
 

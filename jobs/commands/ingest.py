@@ -18,6 +18,7 @@ from jobs.backends import (
     need_record,
     note_letters,
     open_run,
+    publishing,
     scratch,
 )
 from jobs.commands.checking import check
@@ -33,9 +34,9 @@ from jobs.commands.common import (
     workers_option,
 )
 from jobs.commands.inspect import show_layers, show_status, verify_run
-from jobs.environment import LOCAL, Environment
+from jobs.environment import Environment
+from jobs.local.cloudrun import LocalCloudRun
 from jobs.local.emulators import EmulatorsMissing
-from jobs.local.pool import WorkerPool
 from jobs.local.watch import watch
 from shared.errors import StateError
 from shared.outcome import Exit
@@ -43,7 +44,6 @@ from shared.run.ports import Failure, State
 from shared.run.record import RunRecord
 from shared.run.replay import current_failures
 from shared.run.start import is_finished, queue_ready, resume, start
-from shared.run.status import RunStatus
 from shared.run.worker import Worker
 from shared.table.meta import start_cells
 
@@ -99,12 +99,9 @@ def ingest(
             raise StateError(f"{graph} is begun, but not done; go on with: make ingest DATASET={dataset} RESUME=1")
         run = open_run(backend, record)
         table.write(start_cells(checked.dataset, graph), record.timestamp_ms)
-        queue = backend.queue([])
         backend.prepare(record.plan.layers)
-        try:
+        with publishing(backend, graph) as queue:
             queued = resume(record, run.sources.scratch, run.completion, queue)
-        finally:
-            queue.close()
         console.print(f"resumed {graph}: queued {sum(queued.values()):,} chunks that were not done")
     else:
         if record is not None:
@@ -114,11 +111,8 @@ def ingest(
         folder = scratch(backend, graph)
         folder.delete(list(folder.list("")))
         backend.prepare(record.plan.layers)
-        queue = backend.queue([])
-        try:
+        with publishing(backend, graph) as queue:
             count = start(record, folder, table, queue, start_cells(checked.dataset, graph))
-        finally:
-            queue.close()
         console.print(f"created table {record.table} and queued {count:,} chunks of layer 2")
     work_until_done(backend, record, workers)
     if not record.auto_queue_parents and not is_finished(record, backend.completion(graph, record.run)):
@@ -146,11 +140,8 @@ def layer(number: int, graph: str, workers: int) -> None:
             f"layer {number - 1} of {graph} has {below:,} of {record.plan.total(number - 1):,} chunks done; "
             f"build it first: make layer N={number - 1} GRAPH={graph}"
         )
-    queue = backend.queue([])
-    try:
+    with publishing(backend, graph) as queue:
         count = queue_ready(record, number, completion, queue)
-    finally:
-        queue.close()
     console.print(f"queued {count:,} chunks of layer {number}")
     work_until_done(backend, record, workers)
 
@@ -177,21 +168,11 @@ def work_until_done(backend: Backend, record: RunRecord, workers: int) -> None:
     """Has the run built, by processes here, or by a thread where everything is in memory."""
     completion = backend.completion(record.graph, record.run)
     if isinstance(backend, GoogleBackend):
-        logs = LOCAL / "logs" / record.graph
-        pool = WorkerPool(workers, record.plan.layers, backend.environment.variables(), logs)
-        gave_up = False
-
-        def alive(status: RunStatus) -> bool:
-            nonlocal gave_up
-            gave_up = workers > 0 and not pool.keep_alive(status.done + status.failed)
-            return not gave_up
-
-        try:
-            status = watch(record, completion, console, alive, lambda: note_letters(backend))
-        finally:
-            pool.stop()
-        if gave_up:
-            console.print(f"the workers keep ending; the log {logs}/worker-0.log ends with:\n{pool.log_tail()}")
+        with LocalCloudRun(backend, record, workers) as cloud:
+            status = watch(record, completion, console, cloud.keep_going, lambda: note_letters(backend))
+        if cloud.gave_up:
+            log, tail = cloud.executor.log_tail()
+            console.print(f"the workers keep ending; the log {log} ends with:\n{tail}", markup=False)
             raise Ended(Exit.STOPPED)
     else:
         stop = threading.Event()

@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from jobs.backends import need_record, open_run, scratch
+from jobs.backends import need_record, open_run, publishing, scratch
 from jobs.commands.common import Ended, console, graph_option, how_to_go_on, running_backend
 from jobs.environment import LOCAL
 from jobs.local import emulators
@@ -51,11 +51,8 @@ def chunk(layer: int, x: int, y: int, z: int, graph: str) -> None:
     wanted = _chunk_of(record, layer, x, y, z)
     completion = backend.completion(graph, record.run)
     failure = completion.failure(wanted)
-    queue = backend.queue([])
-    try:
+    with publishing(backend, graph) as queue:
         queue.publish(layer, [Message(graph, record.run, wanted, force=True).encode()])
-    finally:
-        queue.close()
     forget(completion, [failure] if failure else [], now())
     console.print(f"queued chunk {wanted}; workers of layer {layer} take it")
 
@@ -107,6 +104,7 @@ def reset(graph: str, yes: bool) -> None:
     # stale. The timestamp is kept, so what is built again is what is there.
     renewed = dataclasses.replace(record, run=f"r{time.time_ns() // 1_000_000}")
     folder.put(RECORD_NAME, renewed.encode())
+    backend.board().withdraw(graph)
     backend.completion(graph, record.run).clear()
     folder.delete([name for name in folder.list(f"{record.run}/")])
     console.print(f"reset {graph}; build it again with: {how_to_go_on(record)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from jobs.backends import need_record, note_letters, open_run
+from jobs.backends import need_record, note_letters, open_run, publishing
 from jobs.commands.common import Ended, console, graph_option, how_to_go_on, running_backend, workers_option
 from jobs.commands.ingest import work_until_done
 from jobs.commands.inspect import show_layers, verify_run
@@ -37,8 +37,7 @@ def upgrade(graph: str, workers: int, truth: Path | None) -> None:
             f"make ingest DATASET=… GRAPH={graph} RESUME=1 SCHEMA=2"
         )
     backend.prepare(record.plan.layers)
-    queue = backend.queue([])
-    try:
+    with publishing(backend, graph) as queue:
         if record.upgrade:
             note_letters(backend)
             queued = sum(resume(record, run.sources.scratch, run.completion, queue).values())
@@ -48,8 +47,6 @@ def upgrade(graph: str, workers: int, truth: Path | None) -> None:
             name = f"r{time.time_ns() // 1_000_000}"
             record, queued = begin_upgrade(record, name, run.sources.scratch, run.table, run.completion, queue)
             console.print(f"added family 4 to table {record.table} and queued {queued:,} chunks of layer 2")
-    finally:
-        queue.close()
     work_until_done(backend, record, workers)
     if not is_finished(record, backend.completion(graph, record.run)):
         raise StateError(f"the upgrade of {graph} is not done; go on with: {how_to_go_on(record)}")

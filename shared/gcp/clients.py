@@ -43,6 +43,7 @@ class Endpoints:
     bigtable_host: str | None = None
     pubsub_host: str | None = None
     firestore_host: str | None = None
+    run_host: str | None = None
 
     @classmethod
     def emulated(cls, hosts: Mapping[str, str]) -> Endpoints:
@@ -54,6 +55,7 @@ class Endpoints:
             bigtable_host=hosts.get("BIGTABLE_EMULATOR_HOST"),
             pubsub_host=hosts.get("PUBSUB_EMULATOR_HOST"),
             firestore_host=hosts.get("FIRESTORE_EMULATOR_HOST"),
+            run_host=hosts.get("CLOUD_RUN_EMULATOR_HOST"),
         )
 
 

@@ -87,7 +87,7 @@ class FirestoreCompletion:
                     reference.create(fields)
             return done | bit == full
 
-        return patiently(attempt, _lost_race)
+        return patiently(attempt, lost_race)
 
     def note_published(self, waiting: Chunk) -> None:
         """Marks a record as published."""
@@ -155,7 +155,7 @@ class FirestoreCompletion:
                 reference.update(_as_fields(after), option=unchanged)
             return after
 
-        return patiently(attempt, _lost_race)
+        return patiently(attempt, lost_race)
 
     def failure(self, chunk: Chunk) -> Failure | None:
         """What is noted of a chunk, in whatever state."""
@@ -252,7 +252,7 @@ def patiently(call: Callable[[], T], also: Callable[[Exception], bool] = lambda 
     return answer
 
 
-def _lost_race(error: Exception) -> bool:
+def lost_race(error: Exception) -> bool:
     """Whether a write failed because the document was changed, made or deleted since it was read."""
     from google.api_core import exceptions
 

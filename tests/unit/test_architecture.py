@@ -20,10 +20,11 @@ ALLOWED = {
     "table": {"errors", "plan"},
     "build": {"errors", "plan", "inputs", "table"},
     "run": {"errors", "outcome", "plan", "inputs", "table", "build"},
+    "dispatch": {"errors", "plan", "run"},
     "verify": {"errors", "plan", "inputs", "table", "build", "run"},
-    "memory": {"errors", "plan", "table", "run"},
+    "memory": {"errors", "plan", "table", "run", "dispatch"},
     "files": {"errors", "run"},
-    "gcp": {"errors", "plan", "table", "run"},
+    "gcp": {"errors", "plan", "table", "run", "dispatch"},
 }
 """Room -> the rooms of shared/ that it may import. Data flows the other way."""
 

@@ -1,0 +1,90 @@
+"""The local runner: dispatch, the stand-in for Cloud Run Jobs and its tasks, as long as a command lasts.
+
+It goes the way that the cloud goes: rounds of dispatch look at what waits and run the Job, whose tasks
+build. What differs is the size: one Job for all layers, as one machine serves them all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from jobs.backends import BackendBooks, GoogleBackend
+from jobs.environment import LOCAL
+from jobs.local.executions import LocalExecutor
+from jobs.memory import share
+from shared.dispatch.fleet import Fleet
+from shared.dispatch.round import dispatch, waiting_chunks
+from shared.gcp.jobs import CloudRunJobs
+from shared.gcp.jobs_messages import JobSpec
+from shared.gcp.jobs_server import JobsServer
+from shared.run.classify import Kind, classify
+from shared.run.record import RunRecord
+from shared.run.status import RunStatus
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 2.0
+"""The time between two rounds of dispatch; in the cloud it is a minute."""
+
+MAX_FUTILE = 9
+"""Deaths for each worker, with nothing done in between, before the runner gives up: more than a chunk
+that takes its worker with it may have before it goes to the dead letters."""
+
+
+class LocalCloudRun:
+    """Has `workers` processes build a run; a context manager that ends them."""
+
+    def __init__(self, backend: GoogleBackend, record: RunRecord, workers: int) -> None:
+        endpoints, layers = backend.endpoints, record.plan.layers
+        job = f"projects/{endpoints.project}/locations/local/jobs/{record.graph.lower()}"
+        self.gave_up = False
+        self._backend = backend
+        self._workers, self._next = workers, 0.0
+        self._done, self._deaths = -1, 0
+        self._fleets = [Fleet(job, tuple(layers), workers, 2, ROUND_SECONDS / 2, workers)] if workers else []
+        # A limit that is given counts; otherwise each worker has its share of this machine.
+        environ = os.environ | {"MEMORY_MIB": str(share(max(1, workers)))} | backend.environment.variables()
+        args = ("--processes", "1", "--layers", f"{layers[0]}-{layers[-1]}", "--idle-seconds", "3600")
+        with ExitStack() as stack:
+            self.executor = LocalExecutor(environ, LOCAL / "logs" / record.graph)
+            stack.callback(self.executor.close)
+            self.executor.create(JobSpec(job, (*args, "--parent", str(os.getpid()))))
+            server = JobsServer(self.executor)
+            stack.callback(server.close)
+            self._jobs = CloudRunJobs(replace(endpoints, run_host=server.host))
+            stack.callback(self._jobs.close)
+            self._stack = stack.pop_all()
+
+    def keep_going(self, status: RunStatus) -> bool:
+        """A round of dispatch when it is time; False once workers died too often with nothing done."""
+        if status.done + status.failed > self._done:
+            self._done, self._deaths = status.done + status.failed, self.executor.deaths
+        self.gave_up = self.executor.deaths - self._deaths > MAX_FUTILE * self._workers
+        if time.monotonic() >= self._next:
+            self._round()
+            self._next = time.monotonic() + ROUND_SECONDS
+        return not self.gave_up
+
+    def _round(self) -> None:
+        board = self._backend.board()
+        try:
+            waiting = waiting_chunks(board, BackendBooks(self._backend))
+            dispatch(self._fleets, waiting, board, self._jobs, time.time())
+        except Exception as error:
+            if classify(error) is not Kind.OUTAGE:
+                raise
+            log.debug("this round of dispatch is left out: %s", error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()

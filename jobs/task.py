@@ -1,0 +1,60 @@
+"""One task of a Cloud Run Job: `python -m jobs.task --layers 3`, a worker process for each CPU of the container.
+
+SIGTERM and SIGINT go to the workers, which end within seconds. The exit code is what the Job's retry policy
+goes by: 0 if every worker ended in order (idle or told to), so that nothing is tried again; otherwise that
+of one that did not, and Cloud Run starts the task anew. Work is never lost by it: the queue has it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from jobs import memory
+from jobs.container import cpus
+from jobs.environment import REPOSITORY
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--processes", type=click.IntRange(1), help="Worker processes; one for each CPU unless given.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def main(processes: int | None, arguments: tuple[str, ...]) -> None:
+    """Run worker processes until all have ended; ARGUMENTS are those of jobs.worker."""
+    count = processes or cpus()
+    command = [sys.executable, "-m", "jobs.worker", *arguments]
+    environ = {"MEMORY_MIB": str(memory.share(count))} | dict(os.environ)
+    if count == 1:
+        # In this process' place: one to start, one to signal, one whose end counts.
+        os.chdir(REPOSITORY)
+        os.execve(sys.executable, command, environ)
+    workers: list[subprocess.Popen[bytes]] = []
+    told: list[int] = []
+
+    def tell(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    for _ in range(count):
+        workers.append(subprocess.Popen([*command, "--parent", str(os.getpid())], cwd=REPOSITORY, env=environ))
+    if told:  # by a signal that came while they were started
+        tell(told[-1], None)
+    sys.exit(exit_code([worker.wait() for worker in workers]))
+
+
+def exit_code(codes: Sequence[int]) -> int:
+    """The task's exit code, from those of its processes; one that a signal ended counts as a shell says it."""
+    bad = [code if code > 0 else 128 - code for code in codes if code]
+    return max(bad, default=0)
+
+
+if __name__ == "__main__":
+    main()
