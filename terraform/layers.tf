@@ -1,0 +1,53 @@
+# The layers, and what each of them gets: its machine, its number of tasks, its limits. Pure arithmetic.
+
+locals {
+  layers = { for layer in range(2, var.layers + 1) : tostring(layer) => layer }
+
+  # Cloud Run: the least and the most memory in GiB that a machine of so many CPUs may have.
+  memory_by_cpu = {
+    "1" = { least = 0.5, most = 4 }
+    "2" = { least = 0.5, most = 8 }
+    "4" = { least = 2, most = 16 }
+    "6" = { least = 4, most = 24 }
+    "8" = { least = 4, most = 32 }
+  }
+
+  # Every attribute of an override is there, null where it was not given.
+  none  = { cpu = null, memory_gib = null, start = null, factor = null, period = null, max = null, timeout_hours = null, max_retries = null }
+  given = { for key, layer in local.layers : key => merge(local.none, try(var.by_layer[key], {})) }
+
+  memory_gib = { for key, layer in local.layers : key => coalesce(
+    local.given[key].memory_gib,
+    min(var.machine.max_memory_gib, ceil(2 * var.machine.memory_gib * pow(var.machine.growth, layer - 2)) / 2),
+  ) }
+  cpu = { for key, layer in local.layers : key => coalesce(
+    local.given[key].cpu,
+    min([for cpu, memory in local.memory_by_cpu : tonumber(cpu) if memory.most >= local.memory_gib[key]]...),
+  ) }
+  max_tasks = { for key, layer in local.layers : key => coalesce(
+    local.given[key].max,
+    ceil(var.fleet.max / pow(var.fleet.fall, layer - 2)),
+  ) }
+
+  sizes = { for key, layer in local.layers : key => {
+    cpu             = local.cpu[key]
+    memory_gib      = local.memory_gib[key]
+    timeout_seconds = floor(3600 * coalesce(local.given[key].timeout_hours, var.task.timeout_hours))
+    max_retries     = coalesce(local.given[key].max_retries, var.task.max_retries)
+  } }
+
+  # What dispatch and `make ingest` read: the object fleets.json, written in buckets.tf.
+  fleets = [for layer in range(2, var.layers + 1) : {
+    job        = "projects/${var.project}/locations/${var.region}/jobs/${var.prefix}-l${layer}"
+    layers     = [layer]
+    start      = min(coalesce(local.given[tostring(layer)].start, var.fleet.start), local.max_tasks[tostring(layer)])
+    factor     = coalesce(local.given[tostring(layer)].factor, var.fleet.factor)
+    period     = coalesce(local.given[tostring(layer)].period, var.fleet.period)
+    max        = local.max_tasks[tostring(layer)]
+    cpu        = local.cpu[tostring(layer)]
+    memory_gib = local.memory_gib[tostring(layer)]
+  }]
+
+  scratch = "gs://${var.project}-${var.prefix}-scratch"
+  image   = coalesce(var.image, "${var.region}-docker.pkg.dev/${var.project}/${var.prefix}/ingest:latest")
+}
