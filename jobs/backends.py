@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from jobs.environment import Environment
-from shared.dispatch.ports import Board
+from shared.dispatch.ports import Board, Jobs
 from shared.errors import StateError
 from shared.files import CloudFilesStorage
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
@@ -208,12 +208,15 @@ class GoogleBackend:
         """A table in Bigtable."""
         from shared.gcp.bigtable import BigtableTable
 
+        return BigtableTable(self._with_instance(instance), name)
+
+    def _with_instance(self, instance: str | None) -> Endpoints:
         endpoints = self.endpoints
         if self.environment.instance is None and self.environment.project is not None:
             if instance is None:
                 raise StateError("the Bigtable instance is not known; give it as INSTANCE=…, or in the dataset")
             endpoints = replace(endpoints, instance=instance)
-        return BigtableTable(endpoints, name)
+        return endpoints
 
     def prepare(self, layers: Sequence[int]) -> None:
         """Makes topics and subscriptions on emulators; in a project Terraform has made them."""
@@ -233,6 +236,32 @@ class GoogleBackend:
         from shared.gcp.strays import FirestoreStrays
 
         return FirestoreStrays(self.endpoints)
+
+    def jobs(self) -> Jobs:
+        """Cloud Run Jobs."""
+        from shared.gcp.jobs import CloudRunJobs
+
+        return CloudRunJobs(self.endpoints)
+
+    def refused_credentials(self) -> str | None:
+        """Why this machine's credentials cannot be used, where a service needs them; None if they can."""
+        from shared.gcp.clients import refused_credentials
+
+        return refused_credentials(self.endpoints)
+
+    def need_topics(self, layers: Sequence[int]) -> None:
+        """StateError naming the subscriptions of layers, and of the dead letters, that are not there."""
+        from shared.gcp.pubsub import missing_subscriptions
+
+        missing = missing_subscriptions(self.endpoints, self.environment.prefix, (DEAD, *layers))
+        if missing:
+            raise StateError(f"there are no subscriptions {', '.join(missing)}")
+
+    def need_instance(self, instance: str | None) -> None:
+        """StateError if there is no such Bigtable instance."""
+        from shared.gcp.bigtable import need_instance
+
+        need_instance(self._with_instance(instance))
 
     def board(self) -> Board:
         """A board in Firestore."""

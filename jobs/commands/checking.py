@@ -25,6 +25,11 @@ class Checked:
     plan: Plan
     table: str
 
+    @property
+    def instance(self) -> str | None:
+        """The Bigtable instance that the dataset names."""
+        return self.dataset.backend_client.CONFIG.INSTANCE
+
     def with_schema(self, schema: int) -> Checked:
         """The same with another schema."""
         return replace(self, dataset=self.dataset.with_schema(schema), plan=replace(self.plan, schema=schema))
@@ -36,7 +41,7 @@ class Checked:
             graph=graph,
             run=run,
             table=self.table,
-            instance=self.dataset.backend_client.CONFIG.INSTANCE,
+            instance=self.instance,
             timestamp_ms=timestamp_ms,
             shape=self.plan.grid.shape,
             edges=source.EDGES,

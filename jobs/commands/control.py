@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from jobs.backends import need_record, note_letters, open_run, publishing
+from jobs.commands.cloud import kick
 from jobs.commands.common import (
     console,
     graph_option,
@@ -61,7 +62,9 @@ def resume_command(graph: str, workers: int, truth: Path | None) -> None:
     control.go_on(run.sources.scratch)
     console.print(f"resumed {graph}: queued {queued:,} chunks that were not done and wait for nothing")
     if backend.environment.project is not None:
-        console.print(f"workers in the cloud take them; see: make status GRAPH={graph}")
+        kick(backend)
+        project = backend.environment.project
+        console.print(f"tasks in the cloud take them; see: make status GRAPH={graph} PROJECT={project}")
         return
     if record.upgrade:
         console.print(f"the upgrade goes on with: {how_to_go_on(record)}")

@@ -8,6 +8,7 @@ import json
 import click
 
 from jobs.backends import GoogleBackend, need_record, note_letters, publishing
+from jobs.commands.cloud import kick
 from jobs.commands.common import chunks_option, console, graph_option, running_backend
 from shared.errors import StateError
 from shared.plan.grid import Chunk
@@ -73,6 +74,7 @@ def replay_command(layer: int | None, chunks: tuple[Chunk, ...], dry_run: bool, 
         return
     with publishing(backend, graph) as queue:
         count = replay(record, completion, queue, wanted, now())
+    kick(backend)
     console.print(f"queued {count:,} chunks of {graph} again; where no workers run: make resume GRAPH={graph}")
 
 

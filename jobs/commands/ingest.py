@@ -22,6 +22,7 @@ from jobs.backends import (
     scratch,
 )
 from jobs.commands.checking import check
+from jobs.commands.cloud import check_deployed, kick
 from jobs.commands.common import (
     Ended,
     console,
@@ -40,10 +41,11 @@ from jobs.local.emulators import EmulatorsMissing
 from jobs.local.watch import watch
 from shared.errors import StateError
 from shared.outcome import Exit
-from shared.run.ports import Failure, State
+from shared.run.ports import Completion, Failure, State
 from shared.run.record import RunRecord
 from shared.run.replay import current_failures
 from shared.run.start import is_finished, queue_ready, resume, start
+from shared.run.status import RunStatus
 from shared.run.worker import Worker
 from shared.table.meta import start_cells
 
@@ -75,6 +77,8 @@ def ingest(
     except EmulatorsMissing as missing:
         console.print(f"{missing} Meanwhile this run is built in memory, and is gone when it ends.")
         backend = MemoryBackend(Environment.read(os.environ))
+    if isinstance(backend, GoogleBackend) and backend.environment.project is not None:
+        check_deployed(backend, checked, dataset)
     record = load_record(backend, graph)
     table = backend.table(checked.table, checked.dataset.backend_client.CONFIG.INSTANCE)
     there = table.exists()
@@ -92,7 +96,7 @@ def ingest(
         if is_finished(record, backend.completion(graph, record.run)):
             console.print(f"{graph} is ingested: every chunk of table {record.table} is done.")
             show_layers(backend, record)
-            _say_next(graph)
+            _say_next(backend, graph)
             return
         if not resuming:
             show_status(backend, record)
@@ -119,8 +123,9 @@ def ingest(
         console.print(f"layer 2 is done; parents wait for: make layer N=3 GRAPH={graph}")
         return
     show_layers(backend, record)
-    verify_run(backend, record, truth)
-    _say_next(graph)
+    if backend.environment.project is None:
+        verify_run(backend, record, truth)
+    _say_next(backend, graph)
 
 
 @click.command()
@@ -165,9 +170,11 @@ def _check_same(record: RunRecord, now: RunRecord, path: Path) -> None:
 
 
 def work_until_done(backend: Backend, record: RunRecord, workers: int) -> None:
-    """Has the run built, by processes here, or by a thread where everything is in memory."""
+    """Has the run built: by tasks in the project, by processes here, or by a thread where all is in memory."""
     completion = backend.completion(record.graph, record.run)
-    if isinstance(backend, GoogleBackend):
+    if isinstance(backend, GoogleBackend) and backend.environment.project is not None:
+        status = _watch_cloud(backend, record, completion)
+    elif isinstance(backend, GoogleBackend):
         with LocalCloudRun(backend, record, workers) as cloud:
             status = watch(record, completion, console, cloud.keep_going, lambda: note_letters(backend))
         if cloud.gave_up:
@@ -196,6 +203,17 @@ def work_until_done(backend: Backend, record: RunRecord, workers: int) -> None:
         raise Ended(Exit.FAILED_CHUNKS)
 
 
+def _watch_cloud(backend: GoogleBackend, record: RunRecord, completion: Completion) -> RunStatus:
+    """Has tasks started at once, and watches them; an interrupt ends the watching alone."""
+    kick(backend)
+    try:
+        return watch(record, completion, console, lambda _: True, lambda: note_letters(backend))
+    except KeyboardInterrupt as interrupt:
+        where = f"GRAPH={record.graph} PROJECT={backend.environment.project}"
+        console.print(f"the run goes on in the cloud; see: make status {where}. To hold it: make pause {where}")
+        raise Ended(Exit.INTERRUPTED) from interrupt
+
+
 def _say_failed(record: RunRecord, failures: list[Failure]) -> None:
     dead = [failure for failure in failures if failure.state is State.DEAD]
     discarded = sum(failure.state is State.DISCARDED for failure in failures)
@@ -213,7 +231,8 @@ def _say_failed(record: RunRecord, failures: list[Failure]) -> None:
         )
 
 
-def _say_next(graph: str) -> None:
-    console.print(
-        f"next: make status GRAPH={graph}, make verify GRAPH={graph}, make show GRAPH={graph} NODE=…, make down"
-    )
+def _say_next(backend: Backend, graph: str) -> None:
+    project = backend.environment.project
+    where = f"GRAPH={graph}" + (f" PROJECT={project}" if project else "")
+    last = "" if project else ", make down"
+    console.print(f"next: make status {where}, make verify {where}, make show {where} NODE=…{last}")

@@ -10,6 +10,7 @@ import traceback
 import click
 
 from jobs.backends import need_record, open_run, publishing, scratch
+from jobs.commands.cloud import kick
 from jobs.commands.common import Ended, console, graph_option, how_to_go_on, running_backend
 from jobs.environment import LOCAL
 from jobs.local import emulators
@@ -54,6 +55,7 @@ def chunk(layer: int, x: int, y: int, z: int, graph: str) -> None:
     with publishing(backend, graph) as queue:
         queue.publish(layer, [Message(graph, record.run, wanted, force=True).encode()])
     forget(completion, [failure] if failure else [], now())
+    kick(backend, {layer: 1})
     console.print(f"queued chunk {wanted}; workers of layer {layer} take it")
 
 

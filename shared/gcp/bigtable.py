@@ -53,6 +53,13 @@ Mutate = Callable[[bytes], Iterable[Any]]
 _log = logging.getLogger(__name__)
 
 
+def need_instance(endpoints: Endpoints) -> None:
+    """StateError if there is no such instance; by its tables, as whoever makes one may list them."""
+    name = f"projects/{endpoints.project}/instances/{endpoints.instance}"
+    with api_errors(f"there is no Bigtable instance {name}"):
+        next(iter(table_admin(endpoints).list_tables(request={"parent": name, "view": "NAME_ONLY"})), None)
+
+
 class BigtableTable:
     """The table `table_id`; answers `shared.run.ports.Table`. `mutate` replaces the wire, for tests."""
 

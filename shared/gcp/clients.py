@@ -158,6 +158,25 @@ def table_admin(endpoints: Endpoints) -> Any:
     return BaseBigtableTableAdminClient(transport=BigtableTableAdminGrpcTransport(channel=over))
 
 
+def refused_credentials(endpoints: Endpoints) -> str | None:
+    """Why the application's default credentials cannot be used; None if they can, or if none are needed."""
+    import google.auth
+    from google.auth import exceptions
+    from google.auth.transport.requests import Request
+
+    hosts = (endpoints.bigtable_host, endpoints.pubsub_host, endpoints.firestore_host, endpoints.run_host)
+    if None not in hosts:
+        return None
+    default: Any = google.auth.default
+    try:
+        credentials, _ = default(scopes=SCOPES)
+        request: Any = Request()
+        credentials.refresh(request)
+    except exceptions.GoogleAuthError as error:
+        return f"cannot be used ({error})"
+    return None
+
+
 def _refuse_emulated(endpoints: Endpoints, service: str) -> None:
     if endpoints.project == EMULATOR_PROJECT:
         raise StateError(f"no emulator of {service} is given; start one, or name a real project")

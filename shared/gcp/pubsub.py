@@ -86,6 +86,22 @@ def create_topics(
     subscriptions.transport.close()
 
 
+def missing_subscriptions(endpoints: Endpoints, prefix: str, layers: Iterable[int]) -> list[str]:
+    """The pull subscriptions of layers that are not there."""
+    from google.api_core.exceptions import NotFound
+
+    subscriptions, missing = subscriber(endpoints), []
+    for layer in layers:
+        name = topic_name(prefix, layer)
+        try:
+            path = f"projects/{endpoints.project}/subscriptions/{name}"
+            subscriptions.get_subscription(subscription=path)
+        except NotFound:
+            missing.append(name)
+    subscriptions.transport.close()
+    return missing
+
+
 class PubSubQueue:
     """The topics of `prefix`; answers `shared.run.ports.Queue`.
 
