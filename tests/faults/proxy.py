@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 PIECE = 1 << 16
+CLOSE_SECONDS = 30.0
+"""How long the end of a proxy is waited for; then that is an error, and no test hangs."""
 
 
 class Proxy:
@@ -64,9 +66,9 @@ class Proxy:
                 with suppress(asyncio.CancelledError):
                     await task
 
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(CLOSE_SECONDS)
         self._call(self._loop.stop)
-        self._thread.join()
+        self._thread.join(CLOSE_SECONDS)
         self._loop.close()
 
     def _call(self, action: Callable[[], None]) -> None:
