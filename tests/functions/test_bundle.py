@@ -6,7 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,20 +15,28 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions import bundle
+from jobs.local.executions import LocalExecutor
+from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
 from shared.files import CloudFilesStorage
+from shared.gcp.board import FirestoreBoard
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
 from shared.gcp.firestore import FirestoreCompletion
+from shared.gcp.jobs_messages import JobSpec
+from shared.gcp.jobs_server import JobsServer
 from shared.plan.grid import Chunk
 from shared.run.ports import State
-from shared.run.record import RECORD_NAME
+from shared.run.record import RECORD_NAME, RunRecord
 from tests.functions.conftest import Deployable
 from tests.harness import record_of
 from tests.volumes import random_volume
 
 Get = Callable[[str], Deployable]
 
-NEVER_CALLED = ("google.pubsub_v1", "google.cloud.bigtable")
-"""Imported when a queue or a table is opened, by modules that functions share with jobs; functions open none."""
+NEVER_CALLED = {
+    "dead_letter": ("google.pubsub_v1", "google.cloud.bigtable", "google.cloud.run"),
+    "dispatch": ("google.pubsub_v1", "google.cloud.bigtable"),
+}
+"""What shared modules import only when a queue, a table or a Job is asked for, which that function never does."""
 
 IMPORTS = """
 import importlib, importlib.util, json, sys
@@ -49,6 +57,25 @@ from functions_framework import create_app
 client = create_app(name, f"{folder}/main.py").test_client()
 print(json.dumps([client.post("/").status_code, client.post("/", json=json.loads(body)).status_code]))
 """
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a function finds: a Firestore database of its own, and a scratch folder with the record of a run."""
+
+    record: RunRecord
+    endpoints: Endpoints
+    variables: dict[str, str]
+
+
+@pytest.fixture
+def surroundings(emulators: dict[str, str], tmp_path: Path) -> Surroundings:
+    """A run that has begun, with nothing done yet."""
+    record = record_of(random_volume(3, (2, 2, 1), size=5), graph=f"g{uuid.uuid4().hex[:10]}")
+    CloudFilesStorage(f"{tmp_path}/{record.graph}").put(RECORD_NAME, record.encode())
+    database, host = f"d{uuid.uuid4().hex}", emulators["FIRESTORE_EMULATOR_HOST"]
+    variables = {"SCRATCH": f"file://{tmp_path}", "DATABASE": database, "FIRESTORE_EMULATOR_HOST": host}
+    return Surroundings(record, replace(Endpoints.emulated(emulators), database=database), variables)
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, float, int]]:
@@ -132,7 +159,7 @@ def test_clean_environment(name: str, deployable: Get) -> None:
     """The framework loads the bundle where only its requirements are; what it imports when called is there too."""
     function = deployable(name)
     _, others = bundle.find_imports(name)
-    called = sorted(other for other in others if not other.startswith(NEVER_CALLED))
+    called = sorted(other for other in others if not other.startswith(NEVER_CALLED[name]))
     done = function.run(IMPORTS, name, *called)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
@@ -142,11 +169,9 @@ def test_clean_environment(name: str, deployable: Get) -> None:
     assert not [file for file in facts["files"].values() if file.startswith(str(bundle.REPOSITORY / "shared"))]
 
 
-def test_dead_letter_answers(deployable: Get, emulators: dict[str, str], tmp_path: Path) -> None:
+def test_dead_letter_answers(deployable: Get, surroundings: Surroundings) -> None:
     """In the clean environment an empty request gets 400, and a letter becomes a failure record in Firestore."""
-    record = record_of(random_volume(3, (2, 2, 1), size=5), graph=f"g{uuid.uuid4().hex[:10]}")
-    CloudFilesStorage(f"{tmp_path}/{record.graph}").put(RECORD_NAME, record.encode())
-    chunk, database = Chunk(2, 0, 1, 0), f"d{uuid.uuid4().hex}"
+    record, chunk = surroundings.record, Chunk(2, 0, 1, 0)
     letter = {
         "message": {
             "data": base64.b64encode(record.message(chunk)).decode(),
@@ -154,11 +179,27 @@ def test_dead_letter_answers(deployable: Get, emulators: dict[str, str], tmp_pat
             "publishTime": "2024-01-01T00:00:00Z",
         }
     }
-    host = emulators["FIRESTORE_EMULATOR_HOST"]
-    variables = {"SCRATCH": f"file://{tmp_path}", "DATABASE": database, "FIRESTORE_EMULATOR_HOST": host}
-    done = deployable("dead_letter").run(REQUEST, "dead_letter", json.dumps(letter), **variables)
+    function = deployable("dead_letter")
+    done = function.run(REQUEST, "dead_letter", json.dumps(letter), **surroundings.variables)
     assert (done.returncode, done.stdout.strip()) == (0, "[400, 204]"), done.stderr
-    endpoints = replace(Endpoints.emulated(emulators), database=database)
-    assert endpoints.project == EMULATOR_PROJECT
-    (failure,) = FirestoreCompletion(endpoints, record.graph, record.run).failures()
+    (failure,) = FirestoreCompletion(surroundings.endpoints, record.graph, record.run).failures()
     assert (failure.chunk, failure.state, failure.error) == (chunk, State.DEAD, "DataError")
+
+
+def test_dispatch_answers(deployable: Get, surroundings: Surroundings, tmp_path: Path) -> None:
+    """In the clean environment it starts an execution where chunks wait; called again at once it starts none."""
+    job = f"projects/{EMULATOR_PROJECT}/locations/local/jobs/l2"
+    fleet = Fleet(job, (2,), start=1, factor=2, period=3600, max=5)
+    CloudFilesStorage(str(tmp_path)).put(FLEETS_NAME, encode_fleets([fleet]))
+    FirestoreBoard(surroundings.endpoints).announce(surroundings.record.graph)
+    executor = LocalExecutor({}, tmp_path / "logs", command=("sleep", "3600"))
+    executor.create(JobSpec(job))
+    server = JobsServer(executor)
+    try:
+        variables = {**surroundings.variables, "CLOUD_RUN_EMULATOR_HOST": server.host}
+        done = deployable("dispatch").run(REQUEST, "dispatch", "{}", **variables)
+        assert (done.returncode, done.stdout.strip()) == (0, "[200, 200]"), done.stderr
+        assert [execution.tasks for execution in executor.executions(job)] == [1]
+    finally:
+        server.close()
+        executor.close()
