@@ -1,7 +1,9 @@
 # The Bigtable instance: taken as given by its name, or created. Tables are made by `make ingest`.
 
 locals {
-  bigtable_instance = var.bigtable_cluster == null ? var.bigtable_instance : one(google_bigtable_instance.this[*].name)
+  # The empty name is refused below, with a sentence of what to give.
+  given_instance    = var.bigtable_instance == null ? "" : var.bigtable_instance
+  bigtable_instance = var.bigtable_cluster == null ? local.given_instance : one(google_bigtable_instance.this[*].name)
 }
 
 resource "google_bigtable_instance" "this" {

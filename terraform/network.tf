@@ -16,6 +16,7 @@ resource "google_compute_subnetwork" "this" {
   network                  = google_compute_network.this[0].id
   ip_cidr_range            = var.subnet_range
   private_ip_google_access = true
+  stack_type               = "IPV4_ONLY"
 
   lifecycle {
     precondition {

@@ -283,7 +283,7 @@ variable "budget" {
   })
   default = null
   validation {
-    condition     = try(can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account)), var.budget == null)
+    condition     = var.budget == null ? true : can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account))
     error_message = "A billing account is like 012345-6789AB-CDEF01; `gcloud billing accounts list` shows yours."
   }
   validation {
