@@ -36,6 +36,10 @@ WAKE_SECONDS = 0.2
 GRACE_SECONDS = 7
 """How long the chunk at hand may go on after SIGTERM; Cloud Run kills after 10."""
 
+AGAIN_SECONDS = 0.5
+"""How often whatever the worker does after that is interrupted too: to note that a chunk was given up
+would otherwise be tried for minutes while Firestore is out of reach."""
+
 
 def parse_layers(_context: object, _parameter: object, text: str) -> list[int]:
     """`2-5` or `2,3` as a list of layers."""
@@ -74,7 +78,7 @@ class Stop:
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         if not self.asked:
             self.asked = True
-            signal.alarm(GRACE_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS, AGAIN_SECONDS)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         raise ShuttingDown("the worker was told to end, and the chunk was not done in time")
@@ -111,7 +115,7 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
             done = worker.run(idle_seconds)
             logger.info(Event.WORKER_END, extra={"fields": {"worker": name, "chunks": done}})
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             queue.close()
     except ShuttingDown:
         sys.exit(Exit.OK)

@@ -7,7 +7,6 @@ luck to be at hand in too many kills goes to the dead letters, and is replayed, 
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ from shared.errors import WorkerKilled
 from shared.plan.grid import Grid
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
+from shared.run.events import Event
 from shared.run.moments import now
 from shared.run.replay import chosen, current_failures, replay
 from tests.faults.emulated import EmulatedRun, kill
@@ -103,7 +103,7 @@ def chaos(run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, 
             stack.callback(proxy.close)
         stack.callback(run.stop)
         through = {name: proxy.host for name, proxy in proxies.items()}
-        faults, pace = disturbances(proxies, rng), Pace(run.folder)
+        faults, pace = disturbances(proxies, rng), Pace(run)
         next_kill, next_cut, next_look = rng.uniform(2.0, 4.0), rng.uniform(*CUT_SECONDS), LOOK_SECONDS
         while not run.finished:
             passed = time.monotonic() - begin
@@ -127,7 +127,7 @@ def chaos(run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, 
                     tally.cuts[kind] += 1
                     next_cut = passed + rng.uniform(*CUT_SECONDS)
             never.wait(0.1)
-    done = done_times(run.folder)
+    done = done_times(run)
     tally.seconds, tally.kills, tally.chunks = time.monotonic() - begin, len(kills), len(done)
     tally.recoveries = [later[0] - at for at in kills if (later := [time for time in done if time > at])]
     return tally
@@ -137,7 +137,7 @@ def chaos(run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, 
 class Pace:
     """Whether faults may go on: not after too many kills with nothing done in between."""
 
-    folder: Path
+    run: EmulatedRun
     futile: int = 0
     done: int = 0
 
@@ -145,7 +145,7 @@ class Pace:
         """Looks what was done, if that matters."""
         if self.futile < FUTILE:
             return True
-        done = len(done_times(self.folder))
+        done = len(done_times(self.run))
         if done > self.done:
             self.done, self.futile = done, 0
         return self.futile < FUTILE
@@ -178,11 +178,7 @@ def disturbances(proxies: Mapping[str, Proxy], rng: Random) -> Iterator[tuple[st
         yield from rng.sample(faults, len(faults))
 
 
-def done_times(folder: Path) -> list[float]:
-    """When chunks were done, by the logs of all workers, in order."""
-    times = []
-    for path in folder.glob("worker-*.log"):
-        for line in path.read_text(errors="replace").splitlines():
-            if '"chunk.done"' in line and line.startswith("{") and line.endswith("}"):
-                times.append(datetime.fromisoformat(json.loads(line)["time"]).timestamp())
-    return sorted(times)
+def done_times(run: EmulatedRun) -> list[float]:
+    """When chunks were done, by the logs of all workers, in order; seconds since 1970."""
+    done = (str(line["time"]) for line in run.lines() if line["message"] == Event.CHUNK_DONE)
+    return sorted(datetime.fromisoformat(time).timestamp() for time in done)

@@ -89,7 +89,7 @@ class Faults:
     script: Script
     act: Callable[[Chunk, Point], None] = crash
     chunk: Chunk | None = None
-    dependents: int = 0
+    attempt: int = 0
     completed: int = 0
     begun: Counter[Chunk] = field(default_factory=Counter)
     published: Counter[Chunk] = field(default_factory=Counter)
@@ -111,11 +111,11 @@ class Faults:
         table, completion = _Table(run.table, self), _Completion(run.completion, self)
         return replace(run, sources=sources, table=table, completion=completion)
 
-    def begin(self, data: bytes) -> None:
+    def begin(self, delivery: Delivery) -> None:
         """A delivery is handed to the worker."""
-        self.completed = 0
+        self.completed, self.attempt = 0, delivery.attempt
         try:
-            self.chunk = Message.decode(data).chunk
+            self.chunk = Message.decode(delivery.data).chunk
         except MessageError:
             self.chunk = None
 
@@ -176,7 +176,7 @@ class _Queue(_Around):
         delivery = self.inner.receive(timeout)
         if delivery is None:
             return None
-        self.faults.begin(delivery.data)
+        self.faults.begin(delivery)
         return _Delivery(delivery, self.faults)
 
     def publish(self, layer: int, messages: Iterable[bytes]) -> int:

@@ -1,13 +1,15 @@
-"""The worker process, `jobs.worker`, with short leases and with its end at scripted points of its work.
+"""The worker process, `jobs.worker`, with short leases and with faults at scripted points of its work.
 
-The script is a folder (variable FAULTS) with an empty file for each crash that is to come, named
-`{layer}_{x}_{y}_{z}.{number}.{POINT}`; a crash takes its file away. Attempts are noted in `begun`.
+The script is a folder (variable FAULTS) with an empty file for each fault that is to come, named
+`{layer}_{x}_{y}_{z}.{number}.{POINT}`; a fault takes its file away. What it is says the variable FAULT.
+Attempts are noted in `begun` and faults in `met`, each as the chunk and the number of its delivery.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,17 +45,41 @@ class Folder:
 
 
 class Noted(Faults):
-    """Faults that end the process, and whose counts outlive it."""
+    """Faults whose counts outlive the process."""
 
     def read(self) -> None:
         """Notes an attempt."""
-        if self.chunk is not None:
-            with open(FOLDER / "begun", "a", encoding="ascii") as file:
-                file.write(f"{name_of(self.chunk)}\n")
+        self.note("begun")
         super().read()
 
+    def meet(self, point: Point) -> None:
+        """Notes a fault, before it."""
+        self.note("met")
+        super().meet(point)
 
-FAULTS = Noted(Folder(FOLDER), lambda _chunk, _point: os._exit(CRASHED))
+    def note(self, file_name: str) -> None:
+        """Adds the attempt at work to a file."""
+        if self.chunk is not None:
+            with open(FOLDER / file_name, "a", encoding="ascii") as file:
+                file.write(f"{name_of(self.chunk)}:{self.attempt}\n")
+
+
+def hang(_chunk: Chunk, _point: Point) -> None:
+    """Work that takes far longer than a worker may go on when it is told to end."""
+    time.sleep(600.0)
+
+
+def hog(_chunk: Chunk, _point: Point) -> None:
+    """Work that needs more memory than a worker may have."""
+    bytes(64 << 30)
+
+
+ACTIONS: dict[str, Callable[[Chunk, Point], None]] = {
+    "exit": lambda _chunk, _point: os._exit(CRASHED),
+    "hang": hang,
+    "hog": hog,
+}
+FAULTS = Noted(Folder(FOLDER), ACTIONS[os.environ["FAULT"]])
 
 
 class ShortLeases(GoogleBackend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from jobs.environment import REPOSITORY, Environment
 from shared.files import CloudFilesStorage
 from shared.gcp.pubsub import create_topics
 from shared.plan.grid import Chunk
+from shared.run.events import Event
 from shared.run.start import is_finished, start
 from shared.run.work import OpenRun
 from tests.faults.crash import Point
@@ -31,9 +33,22 @@ CRASHED = 137
 LEASE_SECONDS = 3
 """How long a message of a killed worker waits until it comes again."""
 
-
 DEADLINE_SECONDS = 10
 """The same for one that got lost on its way to a worker, the shortest that the service takes."""
+
+
+Attempt = tuple[Chunk, int]
+"""A chunk and the number of its delivery."""
+
+
+def chunk_of(text: str) -> Chunk:
+    """The chunk in `2/1_1_1`, as logs name it, or `2_1_1_1`, as files do."""
+    return Chunk(*map(int, text.replace("/", "_").split("_")))
+
+
+def of_chunks(attempts: Counter[Attempt]) -> Counter[Chunk]:
+    """How many attempts each chunk has."""
+    return Counter(chunk for chunk, _ in attempts.elements())
 
 
 def wait_until(done: Callable[[], bool], seconds: float, step: float = 0.1) -> bool:
@@ -47,10 +62,13 @@ def wait_until(done: Callable[[], bool], seconds: float, step: float = 0.1) -> b
 
 
 class EmulatedRun:
-    """A started run of `volume`, with everything of it below `folder`, on the emulators at `hosts`."""
+    """A started run of `volume`, with everything of it below `folder`, on the emulators at `hosts`.
 
-    def __init__(self, volume: Volume, folder: Path, hosts: Mapping[str, str]) -> None:
-        self.volume, self.folder = volume, folder
+    `fault` says what a planned fault is: "exit" ends the worker, "hang" holds it up, "hog" takes memory.
+    """
+
+    def __init__(self, volume: Volume, folder: Path, hosts: Mapping[str, str], fault: str = "exit") -> None:
+        self.volume, self.folder, self.fault = volume, folder, fault
         graph = f"g{uuid.uuid4().hex[:12]}"
         self.variables = {**hosts, "SCRATCH": f"file://{folder}/scratch", "PREFIX": graph}
         self.script = folder / "script"
@@ -81,7 +99,7 @@ class EmulatedRun:
         return open_run(self.backend, self.record)
 
     def plan_faults(self, script: Mapping[Chunk, Iterable[Point]]) -> None:
-        """Has workers end at points of their work on chunks, once for each entry."""
+        """Has workers meet a fault at points of their work on chunks, once for each entry."""
         for chunk, points in script.items():
             for number, point in enumerate(points):
                 (self.script / f"{chunk.layer}_{chunk.x}_{chunk.y}_{chunk.z}.{number:04}.{point.name}").touch()
@@ -95,25 +113,26 @@ class EmulatedRun:
         for entry in self.script.glob("*.*.*"):
             entry.unlink(missing_ok=True)
 
-    def work(self, hosts: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Starts a worker process, which sees the emulators at `hosts` if given."""
+    def work(self, variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Starts a worker process; `variables` stand in place of the run's, as hosts of proxies do."""
         self.started += 1
         span = f"{self.record.plan.layers[0]}-{self.record.plan.layers[-1]}"
         command = [sys.executable, "-m", "tests.faults.crashing_worker", "--layers", span, "--idle-seconds", "600"]
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-        variables = {
+        environ = {
             **kept,
             **self.variables,
-            **(hosts or {}),
             "FAULTS": str(self.script),
+            "FAULT": self.fault,
             "LEASE_SECONDS": str(LEASE_SECONDS),
             "PYTHONWARNINGS": "ignore",
+            **(variables or {}),
         }
         with open(self.folder / f"worker-{self.started:04}.log", "wb") as log:
             worker = subprocess.Popen(
                 [*command, "--parent", str(os.getpid())],
                 cwd=REPOSITORY,
-                env=variables,
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -147,11 +166,30 @@ class EmulatedRun:
         """The same of the run in memory."""
         return MemoryRun.of(self.volume).start().work().raw_table()
 
-    def begun(self) -> Counter[Chunk]:
-        """How many attempts at each chunk got as far as its inputs."""
-        noted = self.script / "begun"
+    def begun(self) -> Counter[Attempt]:
+        """The attempts that got as far as their inputs."""
+        return self._noted("begun")
+
+    def met(self) -> Counter[Attempt]:
+        """The attempts that met their fault."""
+        return self._noted("met")
+
+    def told(self, *events: Event) -> Counter[Attempt]:
+        """The attempts of which the workers' logs have one of these lines."""
+        lines = [line for line in self.lines() if line["message"] in events]
+        return Counter((chunk_of(str(line["chunk"])), int(str(line["attempt"]))) for line in lines)
+
+    def lines(self) -> list[dict[str, object]]:
+        """The events of all workers' logs, by worker; half a line of a killed one is left out."""
+        texts = (path.read_text(errors="replace") for path in sorted(self.folder.glob("worker-*.log")))
+        whole = (line for text in texts for line in text.splitlines() if line[:1] + line[-1:] == "{}")
+        return [json.loads(line) for line in whole]
+
+    def _noted(self, name: str) -> Counter[Attempt]:
+        noted = self.script / name
         lines = noted.read_text().split() if noted.exists() else []
-        return Counter(Chunk(*map(int, line.split("_"))) for line in lines)
+        pairs = (line.split(":") for line in lines)
+        return Counter((chunk_of(chunk), int(attempt)) for chunk, attempt in pairs)
 
     def logs(self) -> str:
         """The end of each worker's log, for the message of a failed test."""
