@@ -16,7 +16,11 @@ resource "google_cloud_run_v2_job" "layer" {
 
       containers {
         image = local.image
-        args  = ["--layers", each.key]
+        # One worker process for each CPU is what a task does by itself.
+        args = concat(
+          ["--layers", each.key],
+          local.processes[each.key] == local.cpu[each.key] ? [] : ["--processes", tostring(local.processes[each.key])],
+        )
         resources {
           limits = {
             cpu    = tostring(local.sizes[each.key].cpu)

@@ -13,7 +13,7 @@ locals {
   }
 
   # Every attribute of an override is there, null where it was not given.
-  none  = { cpu = null, memory_gib = null, start = null, factor = null, period = null, max = null, timeout_hours = null, max_retries = null }
+  none  = { cpu = null, memory_gib = null, processes = null, start = null, factor = null, period = null, max = null, timeout_hours = null, max_retries = null }
   given = { for key, layer in local.layers : key => merge(local.none, try(var.by_layer[key], {})) }
 
   memory_gib = { for key, layer in local.layers : key => coalesce(
@@ -28,6 +28,9 @@ locals {
     local.given[key].max,
     ceil(var.fleet.max / pow(var.fleet.fall, layer - 2)),
   ) }
+
+  # More CPUs than one are on the curve for the sake of memory alone, which one worker then has to itself.
+  processes = { for key in keys(local.layers) : key => coalesce(local.given[key].processes, local.given[key].cpu, 1) }
 
   sizes = { for key, layer in local.layers : key => {
     cpu             = local.cpu[key]

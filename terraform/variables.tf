@@ -139,7 +139,7 @@ variable "functions_source" {
 }
 
 variable "machine" {
-  description = "The curve of machine sizes: memory of a task of layer 2, and by what it grows a layer, up to a limit; the fewest CPUs that Cloud Run allows for it."
+  description = "The curve of machine sizes: memory of a worker of layer 2, and by what it grows a layer, up to a limit; each task is one worker, on the fewest CPUs that Cloud Run allows for its memory."
   type = object({
     memory_gib     = optional(number, 2)
     growth         = optional(number, 2)
@@ -167,12 +167,12 @@ variable "fleet" {
   })
   default = {}
   validation {
-    condition     = var.fleet.start >= 1 && var.fleet.max >= 1 && var.fleet.max <= 10000
-    error_message = "start and max are from 1 to 10,000 tasks, the most that Cloud Run takes in an execution."
+    condition     = var.fleet.start >= 1 && var.fleet.start == floor(var.fleet.start) && var.fleet.max >= 1 && var.fleet.max <= 10000
+    error_message = "start and max are whole numbers from 1 to 10,000 tasks, the most that Cloud Run takes in an execution."
   }
   validation {
-    condition     = var.fleet.factor >= 1 && var.fleet.fall >= 1 && var.fleet.period >= 60
-    error_message = "factor and fall are at least 1, and period at least 60 seconds: dispatch looks once a minute."
+    condition     = var.fleet.factor > 1 && var.fleet.fall >= 1 && var.fleet.period >= 60
+    error_message = "factor is more than 1, fall at least 1, and period at least 60 seconds: dispatch looks once a minute."
   }
 }
 
@@ -194,10 +194,11 @@ variable "task" {
 }
 
 variable "by_layer" {
-  description = "What is different in a layer, by its number."
+  description = "What is different in a layer, by its number. With cpu a task has a worker process for each of them, unless processes says otherwise."
   type = map(object({
     cpu           = optional(number)
     memory_gib    = optional(number)
+    processes     = optional(number)
     start         = optional(number)
     factor        = optional(number)
     period        = optional(number)
@@ -220,12 +221,14 @@ variable "by_layer" {
   }
   validation {
     condition = alltrue(flatten([for its in values(var.by_layer) : [
-      coalesce(its.start, 1) >= 1, coalesce(its.max, 1) >= 1, coalesce(its.max, 1) <= 10000,
-      coalesce(its.factor, 1) >= 1, coalesce(its.period, 60) >= 60,
+      coalesce(its.start, 1) >= 1, coalesce(its.start, 1) == floor(coalesce(its.start, 1)),
+      coalesce(its.max, 1) >= 1, coalesce(its.max, 1) <= 10000, coalesce(its.max, 1) == floor(coalesce(its.max, 1)),
+      coalesce(its.factor, 2) > 1, coalesce(its.period, 60) >= 60,
+      contains(range(1, 9), coalesce(its.processes, 1)),
       coalesce(its.timeout_hours, 1) > 0, coalesce(its.timeout_hours, 1) <= 168,
       its.max_retries == null ? true : contains(range(11), its.max_retries),
     ]]))
-    error_message = "In by_layer: start and max from 1 to 10,000, factor from 1, period from 60 seconds, timeout_hours up to 168, max_retries from 0 to 10."
+    error_message = "In by_layer: start and max from 1 to 10,000, factor more than 1, period from 60 seconds, processes from 1 to 8, timeout_hours up to 168, max_retries from 0 to 10."
   }
 }
 

@@ -127,10 +127,10 @@ run "fleet_too_large" {
   expect_failures = [var.fleet]
 }
 
-run "fleet_that_shrinks" {
+run "fleet_that_does_not_grow" {
   command = plan
   variables {
-    fleet = { factor = 0.9 }
+    fleet = { factor = 1 }
   }
   expect_failures = [var.fleet]
 }
@@ -229,4 +229,20 @@ run "little_memory_for_the_cpus" {
     by_layer = { "3" = { cpu = 8, memory_gib = 2 } }
   }
   expect_failures = [google_cloud_run_v2_job.layer]
+}
+
+run "half_a_task" {
+  command = plan
+  variables {
+    fleet = { start = 1.5 }
+  }
+  expect_failures = [var.fleet]
+}
+
+run "more_processes_than_cpus" {
+  command = plan
+  variables {
+    by_layer = { "3" = { processes = 9 } }
+  }
+  expect_failures = [var.by_layer]
 }

@@ -35,6 +35,17 @@ run "the_curve" {
   }
 }
 
+run "a_worker_has_the_memory_of_the_curve" {
+  command = plan
+  assert {
+    condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) } == {
+      "2" = "--layers 2", "3" = "--layers 3", "4" = "--layers 4 --processes 1", "5" = "--layers 5 --processes 1"
+      "6" = "--layers 6 --processes 1", "7" = "--layers 7 --processes 1", "8" = "--layers 8 --processes 1"
+    }
+    error_message = "CPUs that come with the memory must not be so many workers that share it"
+  }
+}
+
 run "overrides" {
   variables {
     machine = { memory_gib = 1, growth = 3, max_memory_gib = 20 }
@@ -42,6 +53,7 @@ run "overrides" {
     task    = { timeout_hours = 6, max_retries = 0 }
     by_layer = {
       "2" = { cpu = 2 }
+      "4" = { processes = 2 }
       "3" = { memory_gib = 12, max = 50, start = 50 }
       "5" = { cpu = 6, memory_gib = 24, factor = 1.5, period = 600, timeout_hours = 0.5, max_retries = 10 }
     }
@@ -51,6 +63,12 @@ run "overrides" {
       "2" = "2 1024Mi", "3" = "4 12288Mi", "4" = "4 9216Mi", "5" = "6 24576Mi", "6" = "6 20480Mi", "7" = "6 20480Mi", "8" = "6 20480Mi"
     }
     error_message = "an override must be taken as it is, the rest from the curve"
+  }
+  assert {
+    condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) if contains(["2", "4", "5", "6"], key) } == {
+      "2" = "--layers 2", "4" = "--layers 4 --processes 2", "5" = "--layers 5", "6" = "--layers 6 --processes 1"
+    }
+    error_message = "CPUs that are asked for must be so many workers, unless their number is given"
   }
   assert {
     condition     = { for key, job in google_cloud_run_v2_job.layer : key => "${job.template[0].template[0].timeout} ${job.template[0].template[0].max_retries}" } == { for key in ["2", "3", "4", "5", "6", "7", "8"] : key => key == "5" ? "1800s 10" : "21600s 0" }

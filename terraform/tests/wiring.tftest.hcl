@@ -126,7 +126,7 @@ run "each_job_has_its_own_subscription_and_only_that" {
     condition = alltrue([
       for key, job in google_cloud_run_v2_job.layer :
       job.name == "chunkedgraph-ingest-l${key}"
-      && job.template[0].template[0].containers[0].args == tolist(["--layers", key])
+      && slice(job.template[0].template[0].containers[0].args, 0, 2) == tolist(["--layers", key])
       && job.template[0].template[0].service_account == "chunkedgraph-ingest-l${key}@any-project.iam.gserviceaccount.com"
     ])
     error_message = "a job must work on its own layer, in the name of that layer's account"
