@@ -90,11 +90,13 @@ def example_volume(folder: Path, params: ExampleParams) -> Volume:
     return volume
 
 
-def chaos(run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, seconds: float) -> Tally:
+def chaos(
+    run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, seconds: float, outage: float = 0.0
+) -> Tally:
     """Has `run` done by workers that die, over connections that break; what was seen.
 
     After `calm` seconds nothing is disturbed any more; Stuck, with logs, if the run is not done after
-    `seconds`.
+    `seconds`. One of the services is gone for `outage` seconds, right after workers have begun.
     """
     begin, never, kills, tally = time.monotonic(), threading.Event(), list[float](), Tally(runs=1)
     with ExitStack() as stack:
@@ -104,7 +106,8 @@ def chaos(run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, 
         stack.callback(run.stop)
         through = {name: proxy.host for name, proxy in proxies.items()}
         faults, pace = disturbances(proxies, rng), Pace(run)
-        next_kill, next_cut, next_look = rng.uniform(2.0, 4.0), rng.uniform(*CUT_SECONDS), LOOK_SECONDS
+        next_kill, next_cut, next_look = rng.uniform(*KILL_SECONDS), 0.5, LOOK_SECONDS
+        gone = rng.choice(sorted(proxies)) if outage else None
         while not run.finished:
             passed = time.monotonic() - begin
             if passed > seconds:
@@ -115,6 +118,10 @@ def chaos(run: EmulatedRun, hosts: Mapping[str, str], rng: Random, calm: float, 
             if passed > next_look:
                 tally.replayed += replay_killed(run)
                 next_look = passed + LOOK_SECONDS
+            if gone and passed > next_kill:
+                proxies[gone].refuse(outage)
+                tally.cuts[f"gone for {outage:.0f} s"] += 1
+                gone = None
             if passed > min(next_kill, next_cut) and passed < calm and pace.allows():
                 if passed > next_kill:
                     kill(rng.choice(run.workers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
@@ -22,6 +23,9 @@ VOLUME = random_volume(5, (5, 3, 1), size=4)
 
 MAX_LIVES = 300
 """More workers than any script here ends; a run that needs more never ends."""
+
+MAX_ASKED = 20_000
+"""The same for the messages of one worker."""
 
 
 @dataclass
@@ -56,7 +60,7 @@ class DisturbedRun(MemoryRun):
     def live(self) -> bool:
         """One worker's life, until it finds nothing to do; True if it crashed, and its lease ended."""
         queue = self.broker.open(self.record.plan.layers)
-        worker = Worker(self.faults.queue(queue), self, self.name(), clock=lambda: 0.0, stopped=lambda: False)
+        worker = Worker(self.faults.queue(queue), self, self.name(), clock=lambda: 0.0, stopped=self.outlived())
         try:
             worker.run(idle_seconds=0.0)
         except Crash:
@@ -64,6 +68,17 @@ class DisturbedRun(MemoryRun):
         finally:
             queue.close()
         return False
+
+    @staticmethod
+    def outlived() -> Callable[[], bool]:
+        """Asked before each delivery; fails when one worker gets more of them than any script here brings."""
+        asked = count()
+
+        def stopped() -> bool:
+            assert next(asked) < MAX_ASKED, "messages come without end"
+            return False
+
+        return stopped
 
     def live_on(self) -> int:
         """Workers one after the other, until one finds nothing more to do; how many crashed."""

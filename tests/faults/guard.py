@@ -25,7 +25,8 @@ def bounded(seconds: float, megabytes: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = signal.signal(signal.SIGALRM, alarm)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (megabytes << 20), hard))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: what is raised inside a finalizer or a callback is only printed.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:

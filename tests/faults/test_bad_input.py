@@ -43,7 +43,7 @@ from tests.harness import MemoryRun
 from tests.oracle import Oracle
 from tests.volumes import Volume, random_volume
 
-SECONDS, MEGABYTES = 20.0, 400
+SECONDS, MEGABYTES = 60.0, 400
 """What one damaged thing may take; whole ones take milliseconds and next to nothing."""
 
 ROUNDS = range(3)
@@ -291,9 +291,10 @@ def judge_handoff(number: int, name: str, data: bytes, forged: bool = False) -> 
         return None if run.raw_table() == undisturbed(number) else "another table, and no error"
     storage.harm = {}
     run.broker.open([]).publish(chunk.layer, [run.record.message(chunk)])
-    run.work()
-    resume(run.record, run.scratch, run.completion, run.broker.open([]))
-    run.work()
+    with bounded(SECONDS, MEGABYTES):
+        run.work()
+        resume(run.record, run.scratch, run.completion, run.broker.open([]))
+        run.work()
     return None if run.raw_table() == undisturbed(number) else "another table after the chunk was built again"
 
 

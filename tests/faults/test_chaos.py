@@ -10,8 +10,8 @@ from shared.run.replay import current_failures
 from tests.faults.chaos import chaos, example_volume
 from tests.faults.emulated import EmulatedRun
 
-PARAMS = ExampleParams(grid=(6, 4, 2), chunk_size=(24, 24, 20))
-"""Layers 2 to 5 of 48, 6, 2 and 1 chunks."""
+PARAMS = ExampleParams(grid=(8, 5, 3), chunk_size=(24, 24, 20))
+"""Layers 2 to 5 of 120, 24, 4 and 1 chunks."""
 
 CALM, SECONDS = 45.0, 240.0
 """When faults end at the latest, and the whole run; on an idle machine it takes half of the first."""

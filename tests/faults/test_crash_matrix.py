@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import DataError, ShuttingDown
@@ -25,8 +25,6 @@ from tests.harness import MemoryRun
 PLAN = VOLUME.plan
 ALWAYS = 1000
 TIMES = {"once": 1, "twice": 2}
-
-
 FORESEEN = [ConnectionError("reset"), OSError(errno.ENOSPC, "disk full"), MemoryError(), ShuttingDown("now")]
 
 
@@ -115,9 +113,7 @@ def test_unforeseen_error(chunk: Chunk, point: Point, times: int, undisturbed: R
     assert (failed(run), letters(run)) == ([], [])
 
 
-@pytest.mark.parametrize(
-    "error", [ConnectionError("reset"), OSError(28, "disk full"), MemoryError(), ShuttingDown("")]
-)
+@pytest.mark.parametrize("error", FORESEEN, ids=lambda error: type(error).__name__)
 @matrix_but_ack
 def test_foreseen_error(chunk: Chunk, point: Point, error: Exception, undisturbed: RawTable) -> None:
     """A service out of reach, a full disk, too little memory, a worker told to end: all of it passes."""
@@ -214,7 +210,7 @@ points = st.lists(st.sampled_from(USUAL), min_size=1, max_size=3)
 scripts = st.dictionaries(st.sampled_from(every_chunk(PLAN)), points, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts)
 def test_many_crashes_in_one_run(undisturbed: RawTable, script: dict[Chunk, list[Point]]) -> None:
     """Any crashes of any chunks in one run, one after the other: the same table, and no chunk is missing."""
