@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,11 +16,18 @@ from rich.table import Table
 from jobs.backends import Backend, need_record, open_run, scratch
 from jobs.commands.checking import check
 from jobs.commands.common import Ended, console, dataset_path, graph_option, running_backend, schema_option
+from jobs.environment import REPOSITORY, Environment
 from jobs.local.watch import progress_table
 from shared.build.codec import decode_handoff
 from shared.errors import StateError
 from shared.outcome import Exit
-from shared.plan.report import describe
+from shared.plan.bill import bill
+from shared.plan.needs import VOXELS_A_SUPERVOXEL, LayerNeeds, needs
+from shared.plan.operations import operations
+from shared.plan.prices import Prices, load_prices
+from shared.plan.report import PlanReport, describe
+from shared.plan.schedule import NODES, as_rows, remarks, schedule
+from shared.plan.tfvars import tfvars
 from shared.run.control import read_control
 from shared.run.record import RunRecord
 from shared.run.replay import current_failures
@@ -32,27 +41,65 @@ from shared.verify.walk import Report, Walk
 PARTITION_LIMIT = 50_000_000
 """Supervoxels; tables with more are not compared with their input edges, which takes memory."""
 
+PRICES = REPOSITORY / "configs" / "prices.yml"
+"""List prices, for the bill of a plan."""
+
 
 @click.command()
 @click.argument("dataset")
 @click.option("--graph", envvar="GRAPH", help="The graph's name; the dataset's name unless given.")
 @click.option("--test", is_flag=True, help="Plan what `ingest --test` would build.")
 @schema_option
-def plan(dataset: str, graph: str | None, test: bool, schema: int | None) -> None:
-    """Print layers, grids, chunks and the expected size of the work of DATASET; creates nothing."""
+@click.option(
+    "--tfvars", "as_tfvars", is_flag=True, help="Terraform's variables for all of DATASET, as JSON, alone."
+)
+def plan(dataset: str, graph: str | None, test: bool, schema: int | None, as_tfvars: bool) -> None:
+    """Print layers, work, hours and an estimate of the bill of DATASET; creates nothing."""
     path = dataset_path(dataset)
-    checked = check(path, graph or path.stem, test, schema)
+    checked = check(path, graph or path.stem, test and not as_tfvars, schema)
     report = describe(checked.plan, checked.dataset, checked.volume)
+    needed = needs(report)
+    if as_tfvars:
+        known = Environment.read(os.environ)
+        values = tfvars(checked.dataset, checked.table, checked.plan.grid, needed, known.project, known.instance)
+        click.echo(json.dumps(values, indent=2))
+        return
+    prices = load_prices(PRICES)
     console.print(f"{path}: table {checked.table}")
-    heading, *rows = report.as_rows()
-    table = Table(box=None, pad_edge=False)
-    for title in heading:
-        table.add_column(title, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    print_rows(report.as_rows())
     for name, value in report.totals():
         console.print(f"{name:24}{value}")
+    print_estimate(report, needed, prices)
+
+
+def print_estimate(report: PlanReport, needed: Sequence[LayerNeeds], prices: Prices) -> None:
+    """Prints what the layers need, how long they take, and the bill."""
+    stages = schedule(needed)
+    console.print(
+        f"\nestimate, with {VOXELS_A_SUPERVOXEL:,} voxels a supervoxel, the fleets of terraform/ and up to {NODES} "
+        "nodes for the table"
+    )
+    print_rows(as_rows(needed, stages))
+    for remark in remarks(stages):
+        console.print(f"- {remark}")
+    oldest, newest = prices.dates()
+    console.print(f"\nbill, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
+    print_rows(bill(needed, stages, operations(report), prices).as_rows(), texts=(0, 1, 3))
+    console.print(
+        "not in it: retries, free quotas, discounts, the functions, logs, and the table's nodes when no run is on"
+    )
+
+
+def print_rows(rows: Sequence[tuple[str, ...]], texts: Sequence[int] = ()) -> None:
+    """Prints a table whose first row is its heading; columns are numbers, but for those in `texts`.
+
+    Not by rich, which cuts numbers off where a terminal is narrow, or where there is none.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(range(len(row)), row, widths, strict=True)
+        padded = (cell.ljust(width) if number in texts else cell.rjust(width) for number, cell, width in cells)
+        click.echo("  ".join(padded).rstrip())
 
 
 @click.command()

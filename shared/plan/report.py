@@ -41,6 +41,8 @@ class PlanReport:
     schema: int
     test: bool
     layers: tuple[LayerReport, ...]
+    lower_neighbours: int
+    """Pairs (layer-2 chunk, its neighbour through a lower face): its job reads that one's component file."""
 
     @property
     def chunks(self) -> int:
@@ -95,6 +97,7 @@ def describe(plan: Plan, dataset: Dataset, volume: VolumeFacts) -> PlanReport:
         schema=plan.schema,
         test=plan.test,
         layers=tuple(_layer(plan, layer) for layer in plan.layers),
+        lower_neighbours=_lower_neighbours(plan),
     )
 
 
@@ -107,6 +110,14 @@ def waiting_total(grid: Grid, layer: int) -> int:
     """
     chunks = grid.chunk_total(layer)
     return chunks + sum(2 * ((length - 1) // 2) * (chunks // length) for length in grid.layer_shape(layer))
+
+
+def _lower_neighbours(plan: Plan) -> int:
+    if plan.test:
+        chunks = (plan.chunk_at(2, index) for index in range(plan.total(2)))
+        return sum(face % 2 == 0 for chunk in chunks for face in plan.grid.neighbours(chunk))
+    chunks_in_all = plan.grid.chunk_total(2)
+    return sum((length - 1) * (chunks_in_all // length) for length in plan.grid.shape)
 
 
 def _layer(plan: Plan, layer: int) -> LayerReport:

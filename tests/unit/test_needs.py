@@ -1,0 +1,150 @@
+"""What layers need is geometry times named constants: hand-computed examples, walks over the plan, growth."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import memory
+from shared.plan import needs as estimates
+from shared.plan.bill import bill
+from shared.plan.checks import make_plan
+from shared.plan.config import Dataset
+from shared.plan.grid import Chunk
+from shared.plan.needs import LayerNeeds, faces, most_faces, needs, supervoxels
+from shared.plan.operations import operations
+from shared.plan.plan import Plan
+from shared.plan.report import PlanReport, describe
+from shared.plan.schedule import schedule
+from shared.plan.volume import VolumeFacts
+from tests.datasets import changed
+from tests.prices import prices
+
+SIZE = (12, 10, 8)
+
+
+def described(*voxels: int, chunk: tuple[int, int, int] = SIZE, test: bool = False) -> tuple[Plan, PlanReport]:
+    """Plan and report of a volume of so many voxels."""
+    dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=list(chunk)))
+    x, y, z = voxels
+    volume = VolumeFacts((5, 0, -5), (5 + x, y, z - 5), (8.0, 8.0, 40.0))
+    plan = make_plan(dataset, volume, test)
+    return plan, describe(plan, dataset, volume)
+
+
+def touching(plan: Plan, report: PlanReport, chunk: Chunk) -> int:
+    """Voxels of the faces of a chunk behind which there is another, chunk by chunk."""
+    extent = [
+        min(size, (at + 1) * length << chunk.layer - 2) - (at * length << chunk.layer - 2)
+        for at, size, length in zip(chunk.coords, report.voxels, SIZE, strict=True)
+    ]
+    return sum(prod(extent) // extent[face // 2] for face in plan.grid.neighbours(chunk))
+
+
+@given(st.tuples(*[st.integers(1, 8 * length) for length in SIZE]))
+def test_faces_agree_with_a_walk_over_the_chunks(voxels: tuple[int, int, int]) -> None:
+    """A layer has the faces of its chunks, cut where the volume ends; no parent has more than `most_faces`."""
+    plan, report = described(*voxels)
+    for layer in plan.layers:
+        of_chunk = {chunk: touching(plan, report, chunk) for chunk in plan.grid.chunks(layer)}
+        assert faces(report, layer) == pytest.approx(sum(of_chunk.values()))
+        if layer > 2:
+            below = (sum(touching(plan, report, child) for child in plan.grid.children(each)) for each in of_chunk)
+            assert max(below) <= most_faces(report, layer) * (1 + 1e-9)
+
+
+def test_most_faces_is_reached() -> None:
+    """In whole chunks the parent with the most faces has exactly as many: the estimate is not just large."""
+    for shape in ((1, 1, 1), (2, 3, 1), (4, 5, 2), (6, 8, 5)):
+        plan, report = described(*(count * length for count, length in zip(shape, SIZE, strict=True)))
+        for layer in range(3, plan.top.layer + 1):
+            parents = [plan.grid.children(parent) for parent in plan.grid.chunks(layer)]
+            most = max(sum(touching(plan, report, child) for child in children) for children in parents)
+            cut = any(count % (1 << layer - 2) for count in shape)
+            assert most_faces(report, layer) >= most if cut else most_faces(report, layer) == pytest.approx(most)
+
+
+def test_one_chunk_by_hand() -> None:
+    """1.2 million voxels are 1,000 supervoxels: their CPU, waits, memory and rows, written out."""
+    _, report = described(120, 100, 100, chunk=(120, 100, 100))
+    (found,) = needs(report)
+    assert found.cpu_seconds == pytest.approx(0.004 + 0.011 + 1_000 * 2.4e-6)
+    # Two reads, a write, a hand-off, an ack; one record; no parent to publish.
+    assert found.wait_seconds == pytest.approx(2 * 0.05 + 0.05 + 0.1 + 0.03 + 0.05)
+    assert found.memory_gib == pytest.approx((170e6 + 10e6 + 1_000 * 900) / 0.9 / 2**30)
+    assert (found.rows, found.row_bytes) == pytest.approx((1_200, 90_000))
+    assert found.handoff_bytes == 0
+
+
+def test_two_chunks_and_their_parent_by_hand() -> None:
+    """One face of 100 x 100 voxels, counted on both sides: the pairs of the only parent."""
+    _, report = described(240, 100, 100, chunk=(120, 100, 100))
+    layer2, top = needs(report)
+    pairs = 2 * 100 * 100 * 1.2 / 1_200 ** (2 / 3)
+    assert layer2.handoff_bytes == pytest.approx(10 * pairs)
+    assert top.cpu_seconds == pytest.approx(0.004 + 0.011 + pairs * 4.6e-6)
+    assert top.rows == pytest.approx(0.3 * pairs)
+    assert top.memory_gib == pytest.approx((170e6 + 40e6 + pairs * 400) / 0.9 / 2**30)
+    # Two records for layer 2, and a publish and its note for the parent.
+    assert layer2.wait_seconds == pytest.approx(2 * 0.28 + 2 * 0.05 + 0.03 + 0.05)
+
+
+@given(st.tuples(*[st.integers(1, 200)] * 3), st.integers(0, 2))
+def test_a_larger_volume_needs_no_less(voxels: tuple[int, int, int], axis: int) -> None:
+    """With another 100 voxels along an axis no layer has fewer chunks, and none needs less of anything."""
+    larger = [size + 100 * (at == axis) for at, size in enumerate(voxels)]
+    before, after = needs(described(*voxels)[1]), needs(described(*larger)[1])
+    assert len(after) >= len(before)
+    for one, other in zip(before, after, strict=False):
+        for name in LayerNeeds.__dataclass_fields__:
+            assert getattr(one, name) <= getattr(other, name) * (1 + 1e-9), name
+
+
+def test_a_parent_follows_its_surface() -> None:
+    """Inside a large volume a parent one layer up has 8 times the voxels, and 4 times the pairs."""
+    _, report = described(*(64 * length for length in SIZE))
+    assert most_faces(report, 5) == pytest.approx(4 * most_faces(report, 4))
+    work = [layer.cpu_seconds - layer.chunks * 0.015 for layer in needs(report)[2:5]]
+    assert work[0] > work[1] > work[2] > work[0] / 8
+
+
+def test_a_test_run_is_nine_chunks() -> None:
+    """Eight whole chunks and their parent, with the faces around them, whatever the volume's size."""
+    _, report = described(*(6 * length for length in SIZE), test=True)
+    layer2, top = needs(report)
+    assert (layer2.chunks, top.chunks) == (8, 1)
+    assert layer2.rows == pytest.approx(8 * supervoxels(prod(SIZE)) * 1.2)
+    assert top.rows == pytest.approx(most_faces(report, 3) * estimates.pairs_a_voxel(2) * 0.3)
+    assert layer2.memory_gib == needs(described(*(6 * length for length in SIZE))[1])[0].memory_gib
+
+
+def test_the_densest_chunk_is_the_mean_where_there_is_one() -> None:
+    """Memory allows for a chunk of twice the mean, which the only chunk of a layer cannot be."""
+    one, two = (needs(described(120 * count, 100, 100, chunk=(120, 100, 100))[1])[0] for count in (1, 2))
+    assert (two.memory_gib - one.memory_gib) * 2**30 * 0.9 == pytest.approx(1_000 * 900)
+
+
+def test_the_usable_part_of_memory_is_that_of_the_workers() -> None:
+    """The limit that a worker sets itself and the estimate agree on what it may take of its machine."""
+    assert estimates.USABLE == memory.USABLE
+
+
+def test_ten_million_chunks_at_once() -> None:
+    """Needs, times, counts and bill of 10^7 chunks: a fraction of a second and no memory to speak of."""
+    _, report = described(215 * 512, 215 * 512, 215 * 128, chunk=(512, 512, 128))
+    table = prices()
+    tracemalloc.start()
+    start = time.process_time()
+    found = needs(report)
+    total = bill(found, schedule(found), operations(report), table).total
+    seconds = time.process_time() - start
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert report.layers[0].chunks == 215**3
+    assert total > 0
+    assert (seconds < 1.0, peak < 1 << 20) == (True, True)

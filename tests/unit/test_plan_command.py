@@ -1,0 +1,145 @@
+"""`plan`: what it prints, and the variables for Terraform, alone on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from jobs.commands import inspect
+from jobs.environment import REPOSITORY
+from shared.outcome import Exit
+from shared.plan.config import Dataset
+from shared.plan.grid import Grid
+from shared.plan.needs import LayerNeeds
+from shared.plan.tfvars import buckets, tfvars
+from tests.datasets import changed
+
+NEEDS = [LayerNeeds(layer, 1, 0, 0, memory, 0, 0, 0) for layer, memory in ((2, 0.2), (3, 1.01), (4, 7.5))]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A dataset of 3 x 2 x 1 chunks that the checks find nothing wrong with, without files to build from."""
+    from cloudvolume import CloudVolume
+
+    for name in ("edges/edges_0_0_0.proto.zst", "components/components_0_0_0.proto"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    info = CloudVolume.create_new_info(
+        num_channels=1,
+        layer_type="segmentation",
+        data_type="uint64",
+        encoding="compressed_segmentation",
+        resolution=[8, 8, 40],
+        voxel_offset=[0, 0, 0],
+        volume_size=[1500, 1000, 100],
+        chunk_size=[64, 64, 32],
+    )
+    CloudVolume(f"file://{tmp_path}/ws", info=info, progress=False).commit_info()
+    content = {
+        "data_source": {"EDGES": "./edges", "COMPONENTS": "./components", "WATERSHED": "./ws"},
+        "graph_config": {"CHUNK_SIZE": [512, 512, 128], "ID_PREFIX": "lab_"},
+    }
+    path = tmp_path / "fly.yml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_plan_prints_work_times_and_bill(file: Path) -> None:
+    """Layers and totals, then an estimate a layer, then the bill with its total and the date of its prices."""
+    result = CliRunner().invoke(inspect.plan, [str(file)], env={"GRAPH": ""})
+    assert result.exit_code == 0, result.output
+    text = result.output
+    places = [
+        text.index(part) for part in ("table lab_fly", "hand-offs read", "estimate, with 1,200", "bill, by list")
+    ]
+    assert places == sorted(places)
+    assert re.search(r"^ +2 .* 6 +1 CPU 0\.5 GiB ", text, re.MULTILINE)
+    assert re.search(r"^total +\d+\.\d\d$", text, re.MULTILINE)
+    assert re.search(r"seen 2026-\d\d", text)
+    assert "…" not in text
+
+
+def test_a_damaged_table_of_prices_ends_the_command(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of a plan is printed without its prices; the variables for Terraform need none."""
+    monkeypatch.setattr(inspect, "PRICES", tmp_path / "gone.yml")
+    result = CliRunner().invoke(inspect.plan, [str(file)])
+    assert (result.exit_code, result.output) == (1, "")
+    assert "gone.yml: (file): does not exist" in str(result.exception)
+    assert CliRunner().invoke(inspect.plan, [str(file), "--tfvars"]).exit_code == 0
+
+
+def test_tfvars_are_alone_on_stdout(file: Path) -> None:
+    """The whole output of the program is one JSON object, as it is redirected into a file; project and
+    instance are those of the environment."""
+    environ = {**os.environ, "PROJECT": "my-project", "INSTANCE": "my-instance", "GRAPH": ""}
+    command = [sys.executable, "-m", "jobs.cli", "plan", str(file), "--tfvars", "--test"]
+    result = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == {
+        "project": "my-project",
+        "layers": 4,
+        "tables": ["lab_fly"],
+        "input_buckets": [],
+        "bigtable_instance": "my-instance",
+        "layer_memory_gib": {"2": 0.5, "3": 0.5, "4": 0.5},
+    }
+
+
+def test_a_refused_dataset_leaves_stdout_empty(file: Path) -> None:
+    """A problem is told on stderr with exit code 2, so that no half of a file is taken for variables."""
+    content = yaml.safe_load(file.read_text())
+    content["data_source"]["EDGES"] = "./nothing"
+    file.write_text(yaml.safe_dump(content))
+    command = [sys.executable, "-m", "jobs.cli", "plan", str(file), "--tfvars"]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (Exit.REFUSED, "")
+    assert "data_source.EDGES" in result.stderr
+
+
+def test_tfvars_of_a_dataset() -> None:
+    """Layers, table, buckets and instance of the dataset, and the memory of each layer rounded up."""
+    dataset = Dataset.model_validate(changed(data_source__WATERSHED="precomputed://gs://another/ws"))
+    assert tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None) == {
+        "project": "project",
+        "layers": 4,
+        "tables": ["graph"],
+        "input_buckets": ["another", "b"],
+        "bigtable_instance": "instance",
+        "layer_memory_gib": {"2": 0.5, "3": 1.5, "4": 7.5},
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    """Without project and instance in dataset and environment, Terraform asks or takes its defaults."""
+    dataset = Dataset.model_validate(changed(backend_client__CONFIG={}))
+    found = tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None)
+    assert set(found) == {"layers", "tables", "input_buckets", "layer_memory_gib"}
+
+
+def test_the_environment_comes_before_the_dataset() -> None:
+    """PROJECT and INSTANCE say where, whatever the dataset's file has."""
+    found = tfvars(Dataset.model_validate(changed()), "graph", Grid((1, 1, 1)), [], "mine", "other")
+    assert (found["project"], found["bigtable_instance"]) == ("mine", "other")
+
+
+def test_buckets() -> None:
+    """Names of Google's buckets alone, sorted, each once, with a format before them or without."""
+    found = ["gs://b/edges", "gs://b/components/", "precomputed://gs://a", "s3://other/x", "file:///gs/c"]
+    assert buckets(found) == ["a", "b"]
+    assert buckets([]) == []
+
+
+def test_terraform_knows_the_variables() -> None:
+    """Every variable that is written is one of Terraform's: another would be ignored with a warning."""
+    declared = set(re.findall(r'^variable "(\w+)"', (REPOSITORY / "terraform" / "variables.tf").read_text(), re.M))
+    assert set(tfvars(Dataset.model_validate(changed()), "graph", Grid((1, 1, 1)), NEEDS, None, None)) <= declared

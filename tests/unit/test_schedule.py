@@ -1,0 +1,139 @@
+"""Tasks, machines, nodes and hours of a run, by hand; and that the defaults are Terraform's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.plan import bill
+from shared.plan import schedule as times
+from shared.plan.needs import LayerNeeds
+from shared.plan.schedule import MACHINES, about, as_rows, duration, fleet_tasks, remarks, rounded_gib, schedule
+
+VARIABLES = (Path(__file__).resolve().parents[2] / "terraform" / "variables.tf").read_text()
+
+LAYER = LayerNeeds(
+    layer=2,
+    chunks=10_000,
+    cpu_seconds=2_000,
+    wait_seconds=8_000,
+    memory_gib=0.9,
+    rows=1_000_000,
+    row_bytes=75e6,
+    handoff_bytes=1e6,
+)
+"""A second a chunk, 100 rows each."""
+
+
+def default(variable: str, name: str) -> float:
+    """The default of an attribute of one of Terraform's variables."""
+    block = re.search(rf'variable "{variable}" {{.*?\n}}', VARIABLES, re.DOTALL)
+    assert block, variable
+    found = re.search(rf"{name}\s*=\s*optional\(number, ([\d.]+)\)|{name}\s*=\s*([\d.]+)$", block[0], re.MULTILINE)
+    assert found, name
+    return float(found[1] or found[2])
+
+
+def test_fleets_and_table_are_those_of_terraform() -> None:
+    """Plan and Terraform start from the same defaults: what is planned is what is deployed."""
+    assert default("fleet", "max") == times.FLEET_TASKS
+    assert default("fleet", "fall") == times.FLEET_FALL
+    assert default("bigtable_cluster", "max_nodes") == times.NODES
+    assert default("bigtable_cluster", "cpu_target") == 100 * times.UTILISATION
+    assert default("handoff_days", "default") == 30 * bill.HANDOFF_MONTHS
+
+
+def test_the_fleet_limits() -> None:
+    """10,000 seconds over 500 tasks are 20; the million rows need 50,000 a second, six nodes of 8,400."""
+    (stage,) = schedule([LAYER])
+    assert (stage.tasks, stage.fleet, stage.nodes) == (500, 500, 6)
+    assert stage.hours == pytest.approx(20 / 3600)
+    assert stage.task_hours == pytest.approx(10_000 / 3600)
+    assert (stage.cpu, stage.memory_gib, stage.fits) == (1, 1.0, True)
+    assert remarks([stage]) == []
+
+
+def test_the_table_limits() -> None:
+    """With 84 times the rows, ten nodes take 84,000 a second: 1,000 seconds, in which ten tasks are busy."""
+    (stage,) = schedule([replace(LAYER, rows=84e6)])
+    assert (stage.tasks, stage.fleet, stage.nodes) == (10, 500, 10)
+    assert stage.hours == pytest.approx(1_000 / 3600)
+    (remark,) = remarks([stage])
+    assert "layers 2" in remark and "by_layer" in remark
+
+
+def test_a_single_task_may_be_too_much_for_the_table() -> None:
+    """There is one task at least, and it waits: the hours are the table's."""
+    (stage,) = schedule([replace(LAYER, rows=8_400e6)])
+    assert (stage.tasks, stage.nodes) == (1, 10)
+    assert stage.hours == pytest.approx(100_000 / 3600)
+
+
+def test_fleets_fall_with_the_layers() -> None:
+    """A quarter of the tasks with each layer, one in the end, and never more than there are chunks."""
+    assert [fleet_tasks(layer) for layer in range(2, 9)] == [500, 125, 32, 8, 2, 1, 1]
+    assert schedule([replace(LAYER, chunks=3)])[0].tasks == 3
+
+
+@pytest.mark.parametrize(
+    ("needed", "cpu", "memory", "fits"),
+    [
+        (0.1, 1, 0.5, True),
+        (3.9, 1, 4.0, True),
+        (4.1, 2, 4.5, True),
+        (8.2, 4, 8.5, True),
+        (31.6, 8, 32.0, True),
+        (32.1, 8, 32.0, False),
+    ],
+)
+def test_machines(needed: float, cpu: int, memory: float, fits: bool) -> None:
+    """The fewest CPUs that Cloud Run gives the memory to; beyond 32 GiB there is none, and it is said."""
+    (stage,) = schedule([replace(LAYER, memory_gib=needed)])
+    assert (stage.cpu, stage.memory_gib, stage.fits) == (cpu, memory, fits)
+    assert any("32 GiB" in remark for remark in remarks([stage])) is not fits
+
+
+@given(st.floats(0, 32))
+def test_memory_is_rounded_up(needed: float) -> None:
+    """To the next half GiB, at least one half."""
+    assert needed <= rounded_gib(needed) <= max(0.5, needed + 0.5)
+    assert rounded_gib(needed) % 0.5 == 0
+
+
+@given(
+    chunks=st.integers(0, 10**7),
+    seconds=st.floats(1e-3, 10),
+    rows=st.integers(0, 10**6),
+    memory=st.floats(0, 40),
+)
+def test_stages_keep_the_limits(chunks: int, seconds: float, rows: int, memory: float) -> None:
+    """Whatever a layer needs: no more tasks and nodes than allowed, enough hours for its work and its rows."""
+    layer = replace(
+        LAYER, chunks=chunks, cpu_seconds=0, wait_seconds=chunks * seconds, rows=chunks * rows, memory_gib=memory
+    )
+    (stage,) = schedule([layer])
+    assert 0 <= stage.tasks <= stage.fleet <= min(chunks, times.FLEET_TASKS)
+    assert 0 <= stage.nodes <= times.NODES
+    assert stage.task_hours * 3600 >= layer.seconds * (1 - 1e-9)
+    assert stage.nodes * times.ROWS_A_NODE * times.UTILISATION * stage.hours * 3600 >= layer.rows * (1 - 1e-6)
+    assert (stage.cpu, stage.memory_gib) <= MACHINES[-1]
+
+
+def test_rows_for_people() -> None:
+    """A row a layer and one for all; times and large numbers as people say them."""
+    heading, layer, total = as_rows([LAYER], schedule([LAYER]))
+    assert heading[0] == "layer"
+    assert layer[:4] == ("2", "33.3 min", "0.90 GiB", "1 million")
+    assert layer[4:] == ("500", "500", "1 CPU 1 GiB", "6", "20.0 s", "2.8 h")
+    assert total == ("all", "33.3 min", "", "1 million", "", "", "", "", "20.0 s", "2.8 h")
+    assert [duration(seconds) for seconds in (0, 89, 90, 5_400, 4e6)] == [
+        "0.0 s", "89.0 s", "1.5 min", "1.5 h", "1,111.1 h"
+    ]  # fmt: skip
+    assert [about(count) for count in (0, 999_999, 2_345_678, 33_554_432_000, 1.2e13)] == [
+        "0", "999,999", "2.35 million", "33.6 billion", "12,000 billion"
+    ]  # fmt: skip
