@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections import Counter
 from math import prod
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import memory
+from jobs.example import ExampleParams, make_example
+from jobs.example.files import COMPONENTS, EDGES
+from shared.build.codec import encode_handoff
+from shared.files import CloudFilesStorage
+from shared.gcp.wire import encode_rows
+from shared.memory.storage import MemoryStorage
 from shared.plan import needs as estimates
 from shared.plan.bill import bill
 from shared.plan.checks import make_plan
@@ -22,6 +30,8 @@ from shared.plan.plan import Plan
 from shared.plan.report import PlanReport, describe
 from shared.plan.schedule import schedule
 from shared.plan.volume import VolumeFacts
+from shared.run.record import RunRecord
+from shared.run.sources import Sources
 from tests.datasets import changed
 from tests.prices import prices
 
@@ -148,3 +158,35 @@ def test_ten_million_chunks_at_once() -> None:
     assert report.layers[0].chunks == 215**3
     assert total > 0
     assert (seconds < 1.0, peak < 1 << 20) == (True, True)
+
+
+def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, bytes and hand-offs of an example that is built: the estimate for its own density is not much below
+    them, and not above 2.5 times as much. Who changes what is stored has to change the constants."""
+    params = ExampleParams((5, 4, 3), (56, 56, 48), 7)
+    make_example(tmp_path, params)
+    record = RunRecord(
+        "graph", "run", "graph", None, 1_700_000_000_000, params.grid, f"{tmp_path}/{EDGES}", f"{tmp_path}/{COMPONENTS}",
+        schema=3,
+    )  # fmt: skip
+    sources = Sources(CloudFilesStorage(record.edges), CloudFilesStorage(record.components), MemoryStorage())
+    built: dict[int, Counter[str]] = {layer: Counter() for layer in record.plan.layers}
+    for layer, sums in built.items():
+        for chunk in record.plan.grid.chunks(layer):
+            found = sources.build(record, chunk)
+            handoff = encode_handoff(found.handoff)
+            sources.scratch.put(record.handoff_name(chunk), handoff)
+            requests = list(encode_rows(found.cells, 0))
+            sums["rows"] += sum(len(part.keys) for part in requests)
+            sums["row_bytes"] += sum(len(part.request("table")) for part in requests)
+            sums["handoff_bytes"] += len(handoff)
+    count = found.handoff.totals[2]["supervoxels"]
+    size = params.extent
+    monkeypatch.setattr(estimates, "VOXELS_A_SUPERVOXEL", prod(size) / count)
+    _, report = described(*size, chunk=params.chunk_size)
+    planned = {layer.layer: layer for layer in needs(report)}
+    assert set(planned) == set(built)
+    for name in ("rows", "row_bytes"):
+        for layer, sums in built.items():
+            assert 0.8 < getattr(planned[layer], name) / sums[name] < 2.5, (name, layer)
+    assert 0.8 < planned[2].handoff_bytes / built[2]["handoff_bytes"] < 2.5
