@@ -16,6 +16,7 @@ variables {
 }
 
 run "the_curve" {
+  command = plan
   assert {
     condition = { for key, job in google_cloud_run_v2_job.layer : key => "${job.template[0].template[0].containers[0].resources[0].limits.cpu} ${job.template[0].template[0].containers[0].resources[0].limits.memory}" } == {
       "2" = "1 2048Mi", "3" = "1 4096Mi", "4" = "2 8192Mi", "5" = "4 16384Mi", "6" = "8 32768Mi", "7" = "8 32768Mi", "8" = "8 32768Mi"
@@ -47,6 +48,7 @@ run "a_worker_has_the_memory_of_the_curve" {
 }
 
 run "overrides" {
+  command = plan
   variables {
     machine = { memory_gib = 1, growth = 3, max_memory_gib = 20 }
     fleet   = { start = 4, factor = 3, period = 120, max = 2000, fall = 8 }
@@ -81,6 +83,7 @@ run "overrides" {
 }
 
 run "dispatch_is_told" {
+  command = plan
   assert {
     condition     = google_storage_bucket_object.fleets.name == "fleets.json" && google_storage_bucket_object.fleets.bucket == google_storage_bucket.scratch.name
     error_message = "fleets.json must be at the top of the scratch bucket"
@@ -101,6 +104,7 @@ run "dispatch_is_told" {
 }
 
 run "two_digits" {
+  command = plan
   variables {
     layers = 12
   }
@@ -111,6 +115,7 @@ run "two_digits" {
 }
 
 run "one_layer" {
+  command = plan
   variables {
     layers = 2
   }

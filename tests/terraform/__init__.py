@@ -1,0 +1,1 @@
+"""Terraform's configuration: its own tests, and what only Python can compare it with."""

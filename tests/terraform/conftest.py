@@ -1,0 +1,57 @@
+"""Runs Terraform on a copy of terraform/, once a session, and shares what came of it.
+
+Why a copy: `init` writes beside the files, and the functions' bundles need not be built here. The command
+is what the variable TERRAFORM names. Where there is none, tests skip on a laptop and fail in CI.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.tool import FOLDER, Command, Outcome, Resource, read_messages
+
+
+@pytest.fixture(scope="session")
+def terraform() -> Command:
+    """The command, to be run in any folder."""
+    command = Command.find(os.environ)
+    if not command.there():
+        message = f"there is no {command.words[0]}; install Terraform, or name another command as TERRAFORM"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    return command
+
+
+@pytest.fixture(scope="session")
+def folder(terraform: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of terraform/ beside stand-ins of the bundles, with its providers."""
+    root = tmp_path_factory.mktemp("terraform")
+    copy = root / "terraform"
+    shutil.copytree(
+        FOLDER, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfvars", "*.tfvars.json")
+    )
+    for name in ("dead_letter", "dispatch"):
+        bundle = root / "build" / "functions" / name
+        bundle.mkdir(parents=True)
+        (bundle / "main.py").write_text(f"# stands in for {name}\n")
+    made = terraform.run("init", "-backend=false", "-input=false", "-no-color", folder=copy)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return copy
+
+
+@pytest.fixture(scope="session")
+def outcome(terraform: Command, folder: Path) -> Outcome:
+    """What `terraform test` says of all runs, and the state that each applied one left."""
+    done = terraform.run("test", "-json", "-verbose", folder=folder)
+    return read_messages(done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def resources(outcome: Outcome) -> list[Resource]:
+    """What the plain configuration of tests/wiring.tftest.hcl makes: six layers, nothing optional."""
+    return outcome.states["all"]

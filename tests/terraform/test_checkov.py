@@ -1,0 +1,86 @@
+"""checkov finds nothing in terraform/ that is not excused where it is, with a reason.
+
+It has a virtual environment of its own below build/, made on first use from checkov-requirements.txt, as it
+needs other versions than the rest. It looks at files only, and asks no service for anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.tool import FOLDER, REPOSITORY
+
+REQUIREMENTS = Path(__file__).with_name("checkov-requirements.txt")
+
+
+@pytest.fixture(scope="session")
+def checkov() -> Path:
+    """The program, of the versions in the requirements; skips where they cannot be had, but not in CI."""
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    place = REPOSITORY / "build" / "checkov" / key
+    program = place / "bin" / "checkov"
+    if not (place / "ready").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        python = str(place / "bin" / "python")
+        pip = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "-r",
+            str(REQUIREMENTS),
+        ]
+        for command in ([sys.executable, "-m", "venv", str(place)], pip):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode != 0:
+                message = f"checkov cannot be installed: {done.stderr[-1000:]}"
+                (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+        (place / "ready").touch()
+    return program
+
+
+def test_nothing_is_found(checkov: Path) -> None:
+    """Every check passes or is excused, and every file was understood."""
+    options = [
+        "--framework",
+        "terraform",
+        "--skip-download",
+        "--download-external-modules",
+        "false",
+        "--output",
+        "json",
+        "--compact",
+    ]
+    done = subprocess.run(
+        [checkov, "--directory", FOLDER, *options], capture_output=True, text=True, cwd=FOLDER, timeout=300
+    )
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        pytest.fail(f"checkov did not do its work: {done.stdout[-1000:]}{done.stderr[-1000:]}", pytrace=False)
+    failed = [
+        f"{one['check_id']} {one['resource']}: {one['check_name']}" for one in found["results"]["failed_checks"]
+    ]
+    assert failed == []
+    assert found["results"]["parsing_errors"] == []
+    assert found["summary"]["passed"] > 30 and found["summary"]["resource_count"] > 30
+
+
+def test_excuses_have_reasons() -> None:
+    """An excuse says why, in place."""
+    text = "".join(file.read_text() for file in FOLDER.glob("*.tf"))
+    excuses = re.findall(r"#\s*checkov:skip=(\S+?)(?::(.*))?$", text, re.MULTILINE)
+    assert excuses and len(excuses) == text.count("checkov:skip")
+    assert [check for check, reason in excuses if len(reason.split()) < 5] == []

@@ -1,0 +1,95 @@
+"""What jobs and functions are told is exactly what their code reads: no variable is missing, none is idle."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from functions.books import CloudBooks
+from jobs.environment import EMULATORS, Environment
+from shared.dispatch.fleet import decode_fleets
+from tests.terraform.tool import REPOSITORY, Resource, environment
+
+SHARE = {"MEMORY_MIB"}
+"""Read by workers, and told by jobs.task: a worker's share of the container."""
+
+STAND_INS = {*EMULATORS, "CLOUD_RUN_EMULATOR_HOST"}
+"""Read in tests and on a developer's machine; a task that was told one would work on nothing real."""
+
+
+def asked(*files: Path) -> set[str]:
+    """Names in capitals by which code asks an environment: `environ.get("X")`, `given["X"]`, or in a tuple."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names |= {node.value} if re.fullmatch(r"[A-Z][A-Z0-9]{3,}(_[A-Z0-9]+)*", node.value) else set()
+    return names
+
+
+def of_functions(resources: list[Resource]) -> dict[str, dict[str, str]]:
+    """The variables of each function by its entry point."""
+    return {
+        one.values["build_config"][0]["entry_point"]: one.values["service_config"][0]["environment_variables"]
+        for one in resources
+        if one.type == "google_cloudfunctions2_function"
+    }
+
+
+def test_jobs_get_what_workers_read(resources: list[Resource]) -> None:
+    """Each job has the variables of jobs.environment, but those of stand-ins and of a worker's share."""
+    read = asked(REPOSITORY / "jobs" / "environment.py") - STAND_INS - SHARE
+    jobs = [one for one in resources if one.type == "google_cloud_run_v2_job"]
+    assert len(jobs) == 5
+    assert [set(environment(job)) for job in jobs] == [read] * 5
+
+
+def test_workers_understand_it(resources: list[Resource]) -> None:
+    """What a job is told is what a worker takes from it."""
+    job = next(one for one in resources if one.type == "google_cloud_run_v2_job")
+    told = Environment.read(environment(job))
+    assert (told.project, told.instance, told.database) == ("any-project", "graphs", "chunkedgraph-ingest")
+    assert (told.scratch, told.prefix) == ("gs://any-project-chunkedgraph-ingest-scratch", "chunkedgraph-ingest")
+    assert not told.hosts
+
+
+@pytest.mark.parametrize("name", ["dead_letter", "dispatch"])
+def test_functions_get_what_they_read(resources: list[Resource], name: str) -> None:
+    """Each function has the variables of functions.books and of its own code, but those of stand-ins."""
+    files = [REPOSITORY / "functions" / "books.py", *(REPOSITORY / "functions" / name).glob("*.py")]
+    assert set(of_functions(resources)[name]) == asked(*files) - STAND_INS
+
+
+@pytest.mark.parametrize("name", ["dead_letter", "dispatch"])
+def test_functions_understand_it(resources: list[Resource], name: str) -> None:
+    """A function that starts with its variables has all it needs, and no stand-in."""
+    books = CloudBooks.read(of_functions(resources)[name])
+    assert books.scratch == "gs://any-project-chunkedgraph-ingest-scratch"
+    assert (books.endpoints.project, books.endpoints.database) == ("any-project", "chunkedgraph-ingest")
+    assert books.endpoints.firestore_host is None
+
+
+def test_functions_exist() -> None:
+    """The entry points are functions of main.py in the folders of their names."""
+    for name in ("dead_letter", "dispatch"):
+        tree = ast.parse((REPOSITORY / "functions" / name / "main.py").read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_dispatch_understands_the_fleets(resources: list[Resource]) -> None:
+    """fleets.json is what dispatch decodes: a fleet for each layer, by the names of the jobs that there are."""
+    (written,) = [one for one in resources if one.address == "google_storage_bucket_object.fleets"]
+    fleets = decode_fleets(written.values["content"].encode(), "fleets.json")
+    assert [fleet.layers for fleet in fleets] == [(2,), (3,), (4,), (5,), (6,)]
+    assert {fleet.name for fleet in fleets} == {
+        one.values["name"] for one in resources if one.type == "google_cloud_run_v2_job"
+    }
+    for fleet in fleets:
+        (job,) = [
+            one for one in resources if one.type == "google_cloud_run_v2_job" and one.values["name"] == fleet.name
+        ]
+        limits = job.values["template"][0]["template"][0]["containers"][0]["resources"][0]["limits"]
+        assert limits == {"cpu": str(fleet.cpu), "memory": f"{round(1024 * fleet.memory_gib)}Mi"}
