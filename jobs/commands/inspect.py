@@ -21,7 +21,7 @@ from jobs.local.watch import progress_table
 from shared.build.codec import decode_handoff
 from shared.errors import StateError
 from shared.outcome import Exit
-from shared.plan.bill import bill
+from shared.plan.bill import bill, waiting_usd
 from shared.plan.needs import VOXELS_A_SUPERVOXEL, LayerNeeds, needs
 from shared.plan.operations import operations
 from shared.plan.prices import Prices, load_prices
@@ -85,6 +85,9 @@ def print_estimate(report: PlanReport, needed: Sequence[LayerNeeds], prices: Pri
     oldest, newest = prices.dates()
     console.print(f"\nbill, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
     print_rows(bill(needed, stages, operations(report), prices).as_rows(), texts=(0, 1, 3))
+    waiting = waiting_usd(stages, prices)
+    if waiting >= 1:
+        console.print(f"with all tasks that the fleets may have, most waiting for the table: ${waiting:,.0f} more")
     console.print(
         "not in it: retries, free quotas, discounts, the functions, logs, and the table's nodes when no run is on"
     )

@@ -82,6 +82,19 @@ def node_hours(stages: Sequence[Stage]) -> float:
     return max(float(most), sum(stage.nodes * stage.hours for stage in stages))
 
 
+def waiting_usd(stages: Sequence[Stage], prices: Prices) -> float:
+    """Dollars that fleets cost more if they are as large as they may be, and the rest of their tasks only
+    waits for the table."""
+    run = prices.cloud_run
+    return sum(
+        (stage.fleet - stage.tasks)
+        * stage.hours
+        * 3600
+        * (stage.cpu * run.vcpu_second.usd + stage.memory_gib * run.gib_second.usd)
+        for stage in stages
+    )
+
+
 def pubsub_bytes(counts: Operations, least: int) -> int:
     """Bytes that Pub/Sub charges for, with every pull taken to bring one message."""
     each = max(MESSAGE_BYTES, least)

@@ -67,8 +67,8 @@ def schedule(needs: Sequence[LayerNeeds]) -> tuple[Stage, ...]:
 
 
 def rounded_gib(memory_gib: float) -> float:
-    """The memory of a machine for what a build needs."""
-    return max(LEAST_GIB, ceil(memory_gib / STEP_GIB) * STEP_GIB)
+    """The memory of a machine for what a build needs; that of the largest machine if there is none for it."""
+    return min(MACHINES[-1][1], max(LEAST_GIB, ceil(memory_gib / STEP_GIB) * STEP_GIB))
 
 
 def fleet_tasks(layer: int) -> int:
@@ -78,8 +78,7 @@ def fleet_tasks(layer: int) -> int:
 
 def _stage(layer: LayerNeeds) -> Stage:
     memory = rounded_gib(layer.memory_gib)
-    machines = [(cpu, memory) for cpu, most in MACHINES if memory <= most]
-    cpu, memory = machines[0] if machines else MACHINES[-1]
+    cpu = next(cpu for cpu, most in MACHINES if memory <= most)
     fleet = min(layer.chunks, fleet_tasks(layer.layer))
     taken = NODES * ROWS_A_NODE * UTILISATION
     rows_a_task = layer.rows / layer.seconds if layer.seconds else 0.0
@@ -90,7 +89,7 @@ def _stage(layer: LayerNeeds) -> Stage:
         layer=layer.layer,
         cpu=cpu,
         memory_gib=memory,
-        fits=bool(machines),
+        fits=layer.memory_gib <= memory,
         tasks=tasks,
         fleet=fleet,
         hours=seconds / 3600,
@@ -149,7 +148,8 @@ def remarks(stages: Sequence[Stage]) -> list[str]:
     if large:
         found.append(
             f"layers {_names(large)} may need more memory than the largest machine of Cloud Run has "
-            f"({MACHINES[-1][1]:g} GiB): build them on a larger machine, or use larger chunks"
+            f"({MACHINES[-1][1]:g} GiB). Chunks for which that is true end in the dead letters; replay them with a "
+            f"worker on a larger machine (python -m jobs.worker --layers {large[0].layer})"
         )
     return found
 

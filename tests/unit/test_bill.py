@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from shared.errors import ConfigError
-from shared.plan.bill import Bill, bill, node_hours
+from shared.plan.bill import Bill, bill, node_hours, waiting_usd
 from shared.plan.explain import known_keys
 from shared.plan.needs import LayerNeeds, needs
 from shared.plan.operations import Operations, operations
@@ -77,6 +78,12 @@ def test_nodes_are_charged_for_an_hour_at_least() -> None:
     assert node_hours([STAGE]) == 3
     assert node_hours([STAGE, longer]) == 3 * 0.5 + 2 * 10
     assert node_hours([]) == 0
+
+
+def test_tasks_that_wait_for_the_table_by_hand() -> None:
+    """Six more tasks of 2 CPUs and 5 GiB for half an hour; nothing where the fleet is as large as is useful."""
+    assert waiting_usd([replace(STAGE, fleet=10)], prices()) == pytest.approx(6 * 1_800 * (2 * 0.5 + 5 * 0.25))
+    assert waiting_usd([STAGE], prices()) == 0
 
 
 @pytest.mark.parametrize("side", [1, 2, 5, 20, 100])

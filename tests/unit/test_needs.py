@@ -165,10 +165,8 @@ def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     them, and not above 2.5 times as much. Who changes what is stored has to change the constants."""
     params = ExampleParams((5, 4, 3), (56, 56, 48), 7)
     make_example(tmp_path, params)
-    record = RunRecord(
-        "graph", "run", "graph", None, 1_700_000_000_000, params.grid, f"{tmp_path}/{EDGES}", f"{tmp_path}/{COMPONENTS}",
-        schema=3,
-    )  # fmt: skip
+    folders = f"{tmp_path}/{EDGES}", f"{tmp_path}/{COMPONENTS}"
+    record = RunRecord("graph", "run", "graph", None, 1_700_000_000_000, params.grid, *folders, schema=3)
     sources = Sources(CloudFilesStorage(record.edges), CloudFilesStorage(record.components), MemoryStorage())
     built: dict[int, Counter[str]] = {layer: Counter() for layer in record.plan.layers}
     for layer, sums in built.items():

@@ -22,7 +22,7 @@ from shared.plan.needs import LayerNeeds
 from shared.plan.tfvars import buckets, tfvars
 from tests.datasets import changed
 
-NEEDS = [LayerNeeds(layer, 1, 0, 0, memory, 0, 0, 0) for layer, memory in ((2, 0.2), (3, 1.01), (4, 7.5))]
+NEEDS = [LayerNeeds(layer, 1, 0, 0, memory, 0, 0, 0) for layer, memory in ((2, 0.2), (3, 1.01), (4, 7.5), (5, 50))]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_tfvars_of_a_dataset() -> None:
         "tables": ["graph"],
         "input_buckets": ["another", "b"],
         "bigtable_instance": "instance",
-        "layer_memory_gib": {"2": 0.5, "3": 1.5, "4": 7.5},
+        "layer_memory_gib": {"2": 0.5, "3": 1.5, "4": 7.5, "5": 32},
     }
 
 

@@ -100,7 +100,8 @@ def test_machines(needed: float, cpu: int, memory: float, fits: bool) -> None:
 
 @given(st.floats(0, 32))
 def test_memory_is_rounded_up(needed: float) -> None:
-    """To the next half GiB, at least one half."""
+    """To the next half GiB, at least one half, at most the 32 of the largest machine."""
+    assert rounded_gib(needed + 32) == 32
     assert needed <= rounded_gib(needed) <= max(0.5, needed + 0.5)
     assert rounded_gib(needed) % 0.5 == 0
 
