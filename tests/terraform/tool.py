@@ -33,6 +33,12 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     states: dict[str, list[Resource]] = field(default_factory=dict)
 
+    def add(self, other: Outcome) -> None:
+        """Takes in what came of other files."""
+        self.runs |= other.runs
+        self.problems += other.problems
+        self.states |= other.states
+
 
 @dataclass(frozen=True)
 class Command:
