@@ -106,6 +106,8 @@ def ingest(
         backend.prepare(record.plan.layers)
         with publishing(backend, graph) as queue:
             queued = resume(record, run.sources.scratch, run.completion, queue)
+        # Not before: workers that wait would begin before they know that messages may have doubles.
+        go_on(run.sources.scratch)
         console.print(f"resumed {graph}: queued {sum(queued.values()):,} chunks that were not done")
     else:
         if record is not None:
@@ -205,8 +207,8 @@ def work_until_done(backend: Backend, record: RunRecord, workers: int) -> None:
 
 def _watch_cloud(backend: GoogleBackend, record: RunRecord, completion: Completion) -> RunStatus:
     """Has tasks started at once, and watches them; an interrupt ends the watching alone."""
-    kick(backend)
     try:
+        kick(backend)
         return watch(record, completion, console, lambda _: True, lambda: note_letters(backend))
     except KeyboardInterrupt as interrupt:
         where = f"GRAPH={record.graph} PROJECT={backend.environment.project}"
