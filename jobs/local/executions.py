@@ -25,6 +25,9 @@ POLL_SECONDS = 0.1
 END_SECONDS = 15.0
 """How long tasks may take to end when asked; Cloud Run gives 10 s."""
 
+TASK = (sys.executable, "-m", "jobs.task")
+"""What the image's entry point is: a Job has only arguments."""
+
 Process = subprocess.Popen[bytes]
 
 
@@ -46,10 +49,11 @@ class _Run:
 
 
 class LocalExecutor:
-    """Answers `shared.gcp.jobs_server.Executor`; `environ` is what every task gets besides its Job's variables."""
+    """Answers `shared.gcp.jobs_server.Executor`; `environ` is what every task gets besides its Job's variables,
+    `deaths` how many processes ended otherwise than with 0."""
 
-    def __init__(self, environ: Mapping[str, str], logs: Path) -> None:
-        self.logs, self.deaths = logs, 0
+    def __init__(self, environ: Mapping[str, str], logs: Path, command: Sequence[str] = TASK) -> None:
+        self.logs, self.deaths, self._command = logs, 0, command
         logs.mkdir(parents=True, exist_ok=True)
         self._environ = dict(environ)
         self._specs: dict[str, JobSpec] = {}
@@ -124,7 +128,7 @@ class LocalExecutor:
         }
         with open(self.logs / f"{execution}-{index}.log", "ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "jobs.task", *run.spec.args],
+                [*self._command, *run.spec.args],
                 cwd=REPOSITORY,
                 env={**self._environ, **run.spec.env, **variables},
                 stdin=subprocess.DEVNULL,
