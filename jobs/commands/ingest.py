@@ -41,6 +41,7 @@ from jobs.local.emulators import EmulatorsMissing
 from jobs.local.watch import watch
 from shared.errors import StateError
 from shared.outcome import Exit
+from shared.run.control import go_on
 from shared.run.ports import Completion, Failure, State
 from shared.run.record import RunRecord
 from shared.run.replay import current_failures
