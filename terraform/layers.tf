@@ -18,6 +18,7 @@ locals {
 
   memory_gib = { for key, layer in local.layers : key => coalesce(
     local.given[key].memory_gib,
+    lookup(var.layer_memory_gib, key, null),
     min(var.machine.max_memory_gib, ceil(2 * var.machine.memory_gib * pow(var.machine.growth, layer - 2)) / 2),
   ) }
   cpu = { for key, layer in local.layers : key => coalesce(

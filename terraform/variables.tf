@@ -49,6 +49,19 @@ variable "bigtable_instance" {
   default     = null
 }
 
+variable "layer_memory_gib" {
+  description = "Memory of a worker of each layer, by its number, as the plan of the dataset estimates it; other layers are on the curve of `machine`."
+  type        = map(number)
+  default     = {}
+  validation {
+    condition = alltrue([
+      for layer, memory in var.layer_memory_gib :
+      can(regex("^([2-9]|1[0-9]|20)$", layer)) && memory >= 0.5 && memory <= 32
+    ])
+    error_message = "layer_memory_gib has numbers of layers from 2 on, like \"5\", and 0.5 to 32 GiB for each, as Cloud Run has no other machines."
+  }
+}
+
 # ---- names and places ----
 
 variable "prefix" {
@@ -139,7 +152,7 @@ variable "functions_source" {
 }
 
 variable "machine" {
-  description = "The curve of machine sizes: memory of a worker of layer 2, and by what it grows a layer, up to a limit; each task is one worker, on the fewest CPUs that Cloud Run allows for its memory."
+  description = "The curve of machine sizes, for layers that the plan says nothing of: memory of a worker of layer 2, and by what it grows a layer, up to a limit; each task is one worker, on the fewest CPUs that Cloud Run allows for its memory."
   type = object({
     memory_gib     = optional(number, 2)
     growth         = optional(number, 2)

@@ -106,6 +106,14 @@ run "refused_for_a_third_reason" {
   ]
 }
 
+run "no_machine_for_what_the_plan_says" {
+  command = plan
+  variables {
+    layer_memory_gib = { "9" = 33 }
+  }
+  expect_failures = [var.layer_memory_gib]
+}
+
 run "a_layer_without_tasks" {
   command = plan
   variables {

@@ -47,6 +47,20 @@ run "a_worker_has_the_memory_of_the_curve" {
   }
 }
 
+run "the_plan_knows_better" {
+  command = plan
+  variables {
+    layer_memory_gib = { "2" = 1.5, "3" = 10, "4" = 0.5, "8" = 32 }
+    by_layer         = { "3" = { memory_gib = 20 } }
+  }
+  assert {
+    condition = { for fleet in local.fleets : fleet.layers[0] => "${fleet.cpu} ${fleet.memory_gib}" } == {
+      "2" = "1 1.5", "3" = "6 20", "4" = "1 0.5", "5" = "4 16", "6" = "8 32", "7" = "8 32", "8" = "8 32"
+    }
+    error_message = "memory must be what is given for the layer, or else what the plan says, or else the curve's"
+  }
+}
+
 run "overrides" {
   command = plan
   variables {

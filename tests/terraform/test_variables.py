@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
-from tests.terraform.tool import FOLDER, Command, read_messages
+from shared.plan.checks import make_plan
+from shared.plan.config import Dataset
+from shared.plan.needs import needs
+from shared.plan.report import describe
+from shared.plan.schedule import fleet_tasks, schedule
+from shared.plan.tfvars import tfvars
+from shared.plan.volume import VolumeFacts
+from tests.datasets import changed
+from tests.terraform.tool import FOLDER, Command, Outcome, read_messages
 
 EXAMPLE = (FOLDER / "terraform.tfvars.example").read_text()
+SOURCE = {"EDGES": "gs://my-edges/e", "COMPONENTS": "gs://my-components", "WATERSHED": "gs://my-edges/ws"}
 RUN = """
 mock_provider "google" {
   source = "./tests/mocks"
@@ -16,10 +26,28 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
-run "example" {
+run "planned" {
   command = plan
+  assert {
+    condition     = CONDITION
+    error_message = "not what was expected"
+  }
 }
 """
+
+
+def planned(terraform: Command, folder: Path, values: str, content: str, condition: str) -> Outcome:
+    """What comes of a plan with the variables in a file of the name `values`, and of a condition on it."""
+    test = folder / "tests" / "variables.tftest.hcl"
+    test.write_text(RUN.replace("CONDITION", condition))
+    (folder / values).write_text(content)
+    try:
+        arguments = ("-json", f"-filter=tests/{test.name}", f"-var-file={values}")
+        done = terraform.run("test", *arguments, folder=folder)
+    finally:
+        test.unlink()
+        (folder / values).unlink()
+    return read_messages(done.stdout, done.stderr)
 
 
 def declared() -> set[str]:
@@ -47,11 +75,23 @@ def test_every_variable_says_what_it_is() -> None:
 
 def test_example_works(terraform: Command, folder: Path) -> None:
     """With all its settings, the example is a configuration that can be planned."""
-    (folder / "tests" / "example.tftest.hcl").write_text(RUN)
-    (folder / "example.tfvars").write_text(switched_on())
-    arguments = ("-json", "-filter=tests/example.tftest.hcl", "-var-file=example.tfvars")
-    done = terraform.run("test", *arguments, folder=folder)
-    (folder / "tests" / "example.tftest.hcl").unlink()
-    outcome = read_messages(done.stdout, done.stderr)
+    outcome = planned(terraform, folder, "example.tfvars", switched_on(), "length(local.fleets) == var.layers - 1")
     assert not outcome.problems, "\n".join(outcome.problems)
-    assert outcome.runs == {"tests/example.tftest.hcl: example": "pass"}
+    assert list(outcome.runs.values()) == ["pass"]
+
+
+def test_what_the_plan_writes_is_taken(terraform: Command, folder: Path) -> None:
+    """What the plan of a dataset writes is taken as it is, and gives the machines and tasks that it counts with."""
+    dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=[512, 512, 512], data_source=SOURCE))
+    volume = VolumeFacts((0, 0, 0), (50_000, 40_000, 20_000), (8.0, 8.0, 40.0))
+    plan = make_plan(dataset, volume, False)
+    needed = needs(describe(plan, dataset, volume))
+    values = tfvars(dataset, "fly", plan.grid, needed, "any-project", "graphs")
+    assert set(values) <= declared()
+    stages = schedule(needed)
+    assert len(stages) > 5 and len({stage.memory_gib for stage in stages}) > 2
+    machines = "; ".join(f"{one.layer} {one.cpu} {one.memory_gib:g} {fleet_tasks(one.layer)}" for one in stages)
+    told = 'join("; ", [for its in local.fleets : "${its.layers[0]} ${its.cpu} ${its.memory_gib} ${its.max}"])'
+    outcome = planned(terraform, folder, "dataset.tfvars.json", json.dumps(values), f'{told} == "{machines}"')
+    assert not outcome.problems, "\n".join(outcome.problems)
+    assert list(outcome.runs.values()) == ["pass"]
