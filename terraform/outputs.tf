@@ -3,7 +3,7 @@
 output "next_steps" {
   description = "The commands that follow, to be typed in the repository."
   value       = <<-EOT
-    make image PROJECT=${var.project} REGION=${var.region}    # again after each change of the code, then `terraform apply`
+    make image PROJECT=${var.project} REGION=${var.region}    # again after each change of the code
     make ingest DATASET=… PROJECT=${var.project} INSTANCE=${local.bigtable_instance}${local.said}
     make status GRAPH=… PROJECT=${var.project} INSTANCE=${local.bigtable_instance}${local.said}
     dashboard: https://console.cloud.google.com/monitoring/dashboards/builder/${basename(google_monitoring_dashboard.this.id)}?project=${var.project}
@@ -14,7 +14,6 @@ locals {
   # What the commands take for granted need not be typed.
   said = join("", concat(
     var.prefix == "chunkedgraph-ingest" ? [] : [" PREFIX=${var.prefix}"],
-    var.prefix == "chunkedgraph-ingest" ? [] : [" SCRATCH=${local.scratch}"],
     var.database == "chunkedgraph-ingest" ? [] : [" DATABASE=${var.database}"],
   ))
 }

@@ -145,7 +145,7 @@ run "other_names" {
     error_message = "not the days asked for"
   }
   assert {
-    condition     = strcontains(output.next_steps, "make ingest DATASET=… PROJECT=any-project INSTANCE=graphs PREFIX=second-lab SCRATCH=gs://any-project-second-lab-scratch DATABASE=second-progress") && strcontains(output.next_steps, "make image PROJECT=any-project REGION=europe-west1")
+    condition     = strcontains(output.next_steps, "make ingest DATASET=… PROJECT=any-project INSTANCE=graphs PREFIX=second-lab DATABASE=second-progress") && strcontains(output.next_steps, "make image PROJECT=any-project REGION=europe-west1")
     error_message = "the next commands must be complete"
   }
 }
