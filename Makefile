@@ -1,15 +1,18 @@
-# Every daily command. `make` alone lists them. Variables: DATASET, GRAPH, WORKERS, PROJECT, INSTANCE, SCRATCH.
+# Every daily command. `make` alone lists them. Variables: DATASET, GRAPH, WORKERS; PROJECT, INSTANCE, REGION for the cloud.
 
 DATASET ?= example
 GRAPH ?= $(basename $(notdir $(DATASET)))
 TRUTH ?= $(if $(filter example,$(DATASET) $(GRAPH)),build/example/truth.npz)
+REGION ?= us-east1
+PREFIX ?= chunkedgraph-ingest
+TERRAFORM ?= terraform
 PYTHON := .venv/bin/python
 CLI = $(PYTHON) -m jobs.cli
 
 export GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
 export PYTHONWARNINGS = ignore
 
-.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench clean
+.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -73,6 +76,36 @@ reset: .venv/run.stamp  ## drop GRAPH's progress and messages, not its table (YE
 upgrade: .venv/run.stamp  ## make GRAPH's table of schema 2 one of schema 3, or go on with that
 	@$(CLI) upgrade $(if $(TRUTH),--truth $(TRUTH))
 
+# What names an image: all that goes into it, so that a change of the code is a change of the name.
+CONTENT = find Dockerfile requirements.txt constraints.txt shared jobs -type f -not -path '*/__pycache__/*' -not -path 'jobs/example/*'
+TAG = $(shell $(CONTENT) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
+IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(PREFIX)/ingest:$(TAG)
+NEED_PROJECT = $(if $(PROJECT),,$(error PROJECT is not given: which Google Cloud project?))
+TF = cd terraform && $(TERRAFORM)
+# Only what was said: terraform.tfvars may say otherwise, and a region by default would move everything.
+SAID = $(if $(filter-out file,$(origin $(1))),-var $(2)=$($(1)))
+VARS = -var project=$(PROJECT) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
+
+tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
+	@mkdir -p build && $(CLI) plan $(DATASET) --tfvars > build/tfvars.json
+	@mv build/tfvars.json terraform/dataset.auto.tfvars.json && echo "wrote terraform/dataset.auto.tfvars.json"
+
+bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed, below build/functions
+	@$(PYTHON) -m functions.bundle
+
+image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
+	$(NEED_PROJECT)gcloud builds submit --project=$(PROJECT) --region=$(REGION) --config=cloudbuild.yaml \
+	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(PREFIX)-source/image \
+	  --service-account=projects/$(PROJECT)/serviceAccounts/$(PREFIX)-build@$(PROJECT).iam.gserviceaccount.com
+
+# A Job cannot be made of an image that is not there, so what the build needs comes first.
+deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION)
+	$(NEED_PROJECT)$(TF) init -input=false
+	$(TF) apply $(VARS) -target=google_artifact_registry_repository_iam_member.build_writes \
+	  -target=google_project_iam_member.build_logs -target=google_storage_bucket_iam_member.build_source
+	$(MAKE) image
+	$(TF) apply $(VARS) -var image=$(IMAGE)
+
 down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
 
@@ -84,6 +117,9 @@ test: .venv/dev.stamp  ## lint, types and all tests
 
 bench: .venv/dev.stamp build/example/truth.npz  ## measure speed on the example; build/bench.json
 	@$(PYTHON) -m tests.benchmarks
+
+soak: .venv/dev.stamp  ## run after run with killed workers and broken connections (MINUTES=60)
+	@$(PYTHON) -m tests.faults.soak $(or $(MINUTES),60)
 
 clean: down  ## remove the environment and everything built
 	rm -rf .venv build
