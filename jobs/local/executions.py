@@ -105,6 +105,11 @@ class LocalExecutor:
         self._look()
         return self.execution(name)
 
+    def pids(self) -> list[int]:
+        """The processes of the tasks that have not ended, in the order of their start."""
+        with self._lock:
+            return [task.process.pid for run in self._runs.values() for task in run.tasks]
+
     def close(self) -> None:
         """Ends everything."""
         self._over.set()

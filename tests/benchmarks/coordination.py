@@ -15,7 +15,8 @@ from typing import Any
 
 from jobs.backends import GoogleBackend, OpenRuns, open_run, scratch
 from jobs.environment import Environment
-from jobs.local.pool import WorkerPool
+from jobs.local.executions import LocalExecutor
+from shared.gcp.jobs_messages import JobSpec
 from shared.gcp.pubsub import PubSubQueue
 from shared.run.record import RunRecord
 from shared.run.start import start
@@ -143,6 +144,15 @@ def in_process(hosts: dict[str, str], folder: Path, shape: tuple[int, int, int])
     }
 
 
+def started(workers: int, record: RunRecord, environ: dict[str, str], logs: Path) -> LocalExecutor:
+    """Worker processes for all layers of a run, each a task as on people's machines."""
+    executor = LocalExecutor(os.environ | environ, logs)
+    layers = f"{record.plan.layers[0]}-{record.plan.layers[-1]}"
+    args = ("--processes", "1", "--layers", layers, "--idle-seconds", "3600", "--parent", str(os.getpid()))
+    executor.run(JobSpec(record.graph, args, tasks=workers))
+    return executor
+
+
 def in_workers(
     hosts: dict[str, str], pids: dict[str, int], folder: Path, name: str, record: RunRecord, workers: int
 ) -> dict[str, object]:
@@ -154,14 +164,14 @@ def in_workers(
     before = {key: cpu_of(pid) for key, pid in pids.items()}
     spent = Spent()
     with spent.more():
-        pool = WorkerPool(workers, record.plan.layers, environ, folder / f"{name}-logs")
-        ids = [process.pid for process in pool.processes]
+        executor = started(workers, record, environ, folder / f"{name}-logs")
+        ids = executor.pids()
         try:
             with Sampler(ids) as sampler:
                 wait_for_end(backend, record)
             cpu = sum(map(cpu_of, ids))
         finally:
-            pool.stop()
+            executor.close()
     progress = backend.completion(record.graph, record.run).progress(record.plan.layers)
     lost = total - sum(layer.done for layer in progress.values())
     logs = (path.read_text(errors="replace") for path in (folder / f"{name}-logs").glob("*.log"))
@@ -191,13 +201,13 @@ def first_chunk(hosts: dict[str, str], folder: Path, number: int) -> dict[str, f
     completion.done(record.plan.end)
     environ = {**backend.environment.variables(), "PYTHONWARNINGS": "ignore"}
     began = time.monotonic()
-    pool = WorkerPool(1, record.plan.layers, environ, folder / f"first{number}-logs")
+    executor = started(1, record, environ, folder / f"first{number}-logs")
     try:
         while not completion.done(record.plan.end):
             time.sleep(0.01)
-        return {"seconds": time.monotonic() - began, "CPU s": cpu_of(pool.processes[0].pid)}
+        return {"seconds": time.monotonic() - began, "CPU s": cpu_of(*executor.pids())}
     finally:
-        pool.stop()
+        executor.close()
 
 
 def publishing(hosts: dict[str, str], folder: Path, count: int) -> dict[str, object]:

@@ -113,7 +113,7 @@ def test_interrupted_run_goes_on(project: Project, example: Path) -> None:
         for line in process.stdout:
             said.append(line)
             # Again with each line that tells of progress, as people do.
-            if "started" in line or "layer 2" in line:
+            if "started" in line or "layer 2:" in line:
                 process.send_signal(signal.SIGINT)
         assert process.wait(60) == Exit.INTERRUPTED
     assert any("goes on in the cloud" in line for line in said), said
