@@ -20,8 +20,9 @@ from types import FrameType
 import click
 
 from jobs import memory
-from jobs.backends import GoogleBackend, OpenRuns
+from jobs.backends import GoogleBackend
 from jobs.environment import Environment
+from jobs.runs import OpenRuns
 from shared import logs
 from shared.errors import IngestError, ShuttingDown
 from shared.outcome import Exit

@@ -10,9 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from jobs.backends import BackendBooks, GoogleBackend, storage
+from jobs.backends import GoogleBackend
 from jobs.commands.checking import Checked
 from jobs.commands.common import console
+from jobs.runs import BackendBooks, storage
 from shared.dispatch.fleet import FLEETS_NAME, Fleet
 from shared.dispatch.round import dispatch, read_fleets, waiting_chunks
 from shared.errors import ConfigError, IngestError, Problem

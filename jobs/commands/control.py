@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from jobs.backends import need_record, note_letters, open_run, publishing
 from jobs.commands.cloud import kick
 from jobs.commands.common import (
     console,
@@ -19,6 +18,7 @@ from jobs.commands.common import (
 )
 from jobs.commands.ingest import work_until_done
 from jobs.commands.inspect import show_layers, verify_run
+from jobs.runs import need_record, note_letters, open_run, publishing
 from shared.errors import StateError
 from shared.run import control
 from shared.run.moments import now

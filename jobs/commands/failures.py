@@ -7,9 +7,10 @@ import json
 
 import click
 
-from jobs.backends import GoogleBackend, need_record, note_letters, publishing
+from jobs.backends import GoogleBackend
 from jobs.commands.cloud import kick
 from jobs.commands.common import chunks_option, console, graph_option, running_backend
+from jobs.runs import need_record, note_letters, publishing
 from shared.errors import StateError
 from shared.plan.grid import Chunk
 from shared.run.failures import attempt_limit

@@ -9,18 +9,7 @@ from pathlib import Path
 
 import click
 
-from jobs.backends import (
-    Backend,
-    GoogleBackend,
-    MemoryBackend,
-    OpenRuns,
-    load_record,
-    need_record,
-    note_letters,
-    open_run,
-    publishing,
-    scratch,
-)
+from jobs.backends import Backend, GoogleBackend, MemoryBackend
 from jobs.commands.checking import check
 from jobs.commands.cloud import check_deployed, kick
 from jobs.commands.common import (
@@ -39,6 +28,7 @@ from jobs.environment import Environment
 from jobs.local.cloudrun import LocalCloudRun
 from jobs.local.emulators import EmulatorsMissing
 from jobs.local.watch import watch
+from jobs.runs import OpenRuns, load_record, need_record, note_letters, open_run, publishing, scratch
 from shared.errors import StateError
 from shared.outcome import Exit
 from shared.run.control import go_on

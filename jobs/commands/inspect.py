@@ -13,11 +13,12 @@ import click
 import numpy as np
 from rich.table import Table
 
-from jobs.backends import Backend, need_record, open_run, scratch
+from jobs.backends import Backend
 from jobs.commands.checking import check
 from jobs.commands.common import Ended, console, dataset_path, graph_option, running_backend, schema_option
 from jobs.environment import REPOSITORY, Environment
 from jobs.local.watch import progress_table
+from jobs.runs import need_record, open_run, scratch
 from shared.build.codec import decode_handoff
 from shared.errors import StateError
 from shared.outcome import Exit

@@ -9,11 +9,11 @@ import traceback
 
 import click
 
-from jobs.backends import need_record, open_run, publishing, scratch
 from jobs.commands.cloud import kick
 from jobs.commands.common import Ended, console, graph_option, how_to_go_on, running_backend
 from jobs.environment import LOCAL
 from jobs.local import emulators
+from jobs.runs import need_record, open_run, publishing, scratch
 from shared.errors import StateError
 from shared.plan.grid import Chunk
 from shared.run.classify import Kind, classify

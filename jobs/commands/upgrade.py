@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from jobs.backends import need_record, note_letters, open_run, publishing
 from jobs.commands.common import Ended, console, graph_option, how_to_go_on, running_backend, workers_option
 from jobs.commands.ingest import work_until_done
 from jobs.commands.inspect import show_layers, verify_run
+from jobs.runs import need_record, note_letters, open_run, publishing
 from shared.errors import StateError
 from shared.run import control
 from shared.run.start import is_finished, resume

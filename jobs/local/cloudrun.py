@@ -14,10 +14,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from jobs.backends import BackendBooks, GoogleBackend
+from jobs.backends import GoogleBackend
 from jobs.environment import LOCAL
 from jobs.local.executions import LocalExecutor
 from jobs.memory import share
+from jobs.runs import BackendBooks
 from shared.dispatch.fleet import Fleet
 from shared.dispatch.round import dispatch, waiting_chunks
 from shared.gcp.jobs import CloudRunJobs

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobs.backends import GoogleBackend, OpenRuns, open_run, scratch
+from jobs.backends import GoogleBackend
 from jobs.environment import Environment
 from jobs.local.executions import LocalExecutor
+from jobs.runs import OpenRuns, open_run, scratch
 from shared.gcp.jobs_messages import JobSpec
 from shared.gcp.pubsub import PubSubQueue
 from shared.run.record import RunRecord

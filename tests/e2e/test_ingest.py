@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.backends import GoogleBackend, open_run, scratch
+from jobs.backends import GoogleBackend
 from jobs.environment import REPOSITORY, Environment
 from jobs.example import ExampleParams, make_example
+from jobs.runs import open_run, scratch
 from shared.gcp.bigtable import BigtableTable
 from shared.memory.completion import MemoryCompletion
 from shared.memory.queue import MemoryBroker

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jobs.worker
-from jobs.backends import MAX_LEASE_SECONDS, GoogleBackend, OpenRuns
+from jobs.backends import MAX_LEASE_SECONDS, GoogleBackend
+from jobs.runs import OpenRuns
 from shared.plan.grid import Chunk
 from shared.run.ports import Queue
 from shared.run.work import OpenRun

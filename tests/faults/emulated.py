@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from jobs.backends import GoogleBackend, open_run, scratch
+from jobs.backends import GoogleBackend
 from jobs.environment import REPOSITORY, Environment
+from jobs.runs import open_run, scratch
 from shared.files import CloudFilesStorage
 from shared.gcp.pubsub import create_topics
 from shared.plan.grid import Chunk

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from jobs.backends import GoogleBackend, scratch
+from jobs.backends import GoogleBackend
 from jobs.commands.checking import check
 from jobs.commands.inspect import verify_run
 from jobs.environment import Environment
 from jobs.example import make_example
+from jobs.runs import scratch
 from shared.run.events import Event
 from shared.run.start import is_finished, start
 from shared.table.meta import start_cells
