@@ -42,7 +42,8 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
         broker = MemoryBroker()
         opened = Opened(lambda layers, prefetch: broker.open(layers))
     else:
-        endpoints, prefix = topics(request)
+        # The shortest deadline there is, as a delivery that got lost on its way comes again only after it.
+        endpoints, prefix = topics(request, ack_deadline_seconds=10)
         opened = Opened(lambda layers, prefetch: PubSubQueue(endpoints, prefix, layers, prefetch=prefetch))
     yield opened
     for queue in opened.queues:
