@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +27,13 @@ def bounded(seconds: float, megabytes: int) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, alarm)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (megabytes << 20), hard))
     # Again and again: what is raised inside a finalizer or a callback is only printed.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    begin, (left, interval) = time.monotonic(), signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            # The bound on the whole test, which is kept by the same timer.
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - begin)), interval)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
