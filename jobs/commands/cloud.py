@@ -17,6 +17,9 @@ from jobs.runs import BackendBooks, storage
 from shared.dispatch.fleet import FLEETS_NAME, Fleet
 from shared.dispatch.round import dispatch, read_fleets, waiting_chunks
 from shared.errors import ConfigError, IngestError, Problem
+from shared.plan.needs import needs
+from shared.plan.report import describe
+from shared.plan.schedule import rounded_gib
 
 LOGIN = "log in with: gcloud auth application-default login"
 
@@ -56,6 +59,20 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str) -> No
         problems.append(Problem(scratch.folder, FLEETS_NAME, None, told))
     if problems:
         raise ConfigError(problems)
+    for told in small_machines(fleets, checked):
+        console.print(f"{told}; for larger ones {deploy}")
+
+
+def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
+    """The layers whose tasks have less memory than their largest chunk may need. The need is an estimate, so
+    nothing is refused for it: a chunk that really has too little room ends in the dead letters."""
+    needed = needs(describe(checked.plan, checked.dataset, checked.volume))
+    given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}
+    return [
+        f"layer {need.layer} may need {rounded_gib(need.memory_gib):g} GiB for a chunk, and its tasks have {has:g}"
+        for need in needed
+        if (has := given[need.layer]) < rounded_gib(need.memory_gib)
+    ]
 
 
 def kick(backend: GoogleBackend, more: Mapping[int, int] | None = None) -> None:

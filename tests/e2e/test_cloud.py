@@ -92,8 +92,11 @@ def scheduled(project: Project) -> Iterator[None]:
 
 def test_ingest(project: Project, example: Path) -> None:
     """A Job a layer, started by dispatch alone, builds the graph; the table is the one of a run in memory."""
+    project.scratch.put(FLEETS_NAME, encode_fleets([replace(at, memory_gib=0.25) for at in project.fleets()]))
     with scheduled(project):
         done = project.run("ingest", example / "dataset.yml", "--graph", project.graph)
+    # The need is an estimate: what has less is told of, and goes on.
+    assert "layer 6 may need 0.5 GiB for a chunk, and its tasks have 0.25" in done.stdout, done
     assert f"PROJECT={project.variables['PROJECT']}" in done.stdout, done
     assert all(project.executor.executions(fleet.job) for fleet in project.fleets())
     assert done.returncode == 0, done
