@@ -17,7 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from shared.table.cells import Cells
+import numpy as np
+
+from shared.table.cells import Cells, NodeCells
 from shared.table.columns import Column
 
 MAX_MUTATIONS = 100_000
@@ -25,6 +27,9 @@ MAX_MUTATIONS = 100_000
 
 MAX_BYTES = 4_000_000
 """How much one request carries; a larger row goes alone."""
+
+CELLS_AT_ONCE = 100_000
+"""Cells that are encoded before the first of them are sent; most chunks have fewer."""
 
 OVERHEAD = 12
 """At most what the tags and lengths of an entry take."""
@@ -52,8 +57,26 @@ class Rows:
 def encode_rows(cells: Sequence[Cells], timestamp_us: int) -> Iterator[Rows]:
     """All cells in requests within the limits, rows by key: neighbours lie on the same server.
 
-    The cells of one row are in one entry.
+    The cells of one row are in one entry. Of many rows only some are encoded at a time.
     """
+    for some in _batches(cells):
+        yield from _encode(some, timestamp_us)
+
+
+def _batches(cells: Sequence[Cells]) -> Iterator[Sequence[Cells]]:
+    """All cells, but those of nodes by ranges of ids if there are many; other rows have keys behind theirs."""
+    of_nodes = [part for part in cells if isinstance(part, NodeCells)]
+    if sum(len(part.nodes) for part in of_nodes) <= CELLS_AT_ONCE:
+        yield cells
+        return
+    ids = np.sort(np.concatenate([part.nodes for part in of_nodes]))
+    cuts = np.unique(ids[CELLS_AT_ONCE::CELLS_AT_ONCE]).tolist()
+    for low, high in itertools.pairwise([0, *cuts, None]):
+        yield [part.between(low or 0, high) for part in of_nodes]
+    yield [part for part in cells if not isinstance(part, NodeCells)]
+
+
+def _encode(cells: Sequence[Cells], timestamp_us: int) -> Iterator[Rows]:
     mutations, more = _mutations(cells, timestamp_us)
     keys = sorted(mutations)
     rows = Rows(keys, [mutations[key] for key in keys])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.gcp import wire
 from shared.gcp.rows import bigtable_message
 from shared.gcp.wire import Rows, encode_rows
-from shared.table.cells import Cells
+from shared.table.cells import Cells, id_cells, list_cells
 from shared.table.columns import CHILDREN, COUNTER, PARENT, Column, atomic_cross_edges, cross_edges
 
 TABLE = "projects/p/instances/i/tables/t"
@@ -102,3 +103,38 @@ def test_no_rows() -> None:
     """No cells make no request, and a request without rows names its table."""
     assert list(encode_rows([Cells(PARENT, [], [])], 1000)) == []
     assert bigtable_message("MutateRowsRequest").FromString(Rows([], []).request(TABLE)).table_name == TABLE
+
+
+ids = st.integers(1, 40).map(lambda node: node << 40)
+rows_of = st.dictionaries(ids, st.lists(st.integers(0, 2**64 - 1), max_size=4), min_size=1, max_size=30)
+
+
+def node_cells(column: Column, rows: dict[int, list[int]]) -> Cells:
+    nodes = sorted(rows)
+    starts = np.cumsum([0, *(len(rows[node]) for node in nodes)])
+    flat = np.array([value for node in nodes for value in rows[node]], np.uint64)
+    return list_cells(column, np.array(nodes, np.uint64), starts, flat)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_of, rows_of, rows_of, st.integers(1, 20))
+def test_some_at_a_time(
+    first: dict[int, list[int]], second: dict[int, list[int]], third: dict[int, list[int]], at_once: int
+) -> None:
+    """Many cells, encoded some at a time, give the same entries in the same order, no row of them twice."""
+    parents = id_cells(PARENT, np.array(sorted(third), np.uint64), np.arange(len(third), dtype=np.uint64))
+    cells = [
+        node_cells(CHILDREN, first),
+        parents,
+        node_cells(cross_edges(3), second),
+        Cells(COUNTER, [b"i%020d" % 7], [bytes(8)]),
+    ]
+    whole = [pair for rows in encode_rows(cells, 1000) for pair in zip(rows.keys, rows.mutations, strict=True)]
+    before, wire.CELLS_AT_ONCE = wire.CELLS_AT_ONCE, at_once
+    try:
+        parts = list(encode_rows(cells, 1000))
+    finally:
+        wire.CELLS_AT_ONCE = before
+    assert [pair for rows in parts for pair in zip(rows.keys, rows.mutations, strict=True)] == whole
+    # A row may have three cells, and rows of one id stay together.
+    assert all(len(rows.keys) <= at_once + 1 for rows in parts)
