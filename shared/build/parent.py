@@ -78,8 +78,9 @@ def build_parent(plan: Plan, chunk: Chunk, children: Mapping[Chunk, HandOff], ou
 
 
 def _joining(edges: list[Lifted], waiting: Ids) -> Index:
-    """The edges between children as pairs of positions in `waiting`."""
-    parts = [np.stack([part.near, np.searchsorted(waiting, part.far)], 1) for part in edges if part.inner]
+    """The edges between children as pairs of positions in `waiting`; by one side's word, as both say the same."""
+    inner = [part for part in edges if part.inner and part.face % 2]
+    parts = [np.stack([part.near, np.searchsorted(waiting, part.far)], 1) for part in inner]
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *parts])
 
 
