@@ -45,7 +45,6 @@ locals {
 resource "google_monitoring_dashboard" "this" {
   dashboard_json = jsonencode({
     displayName = var.prefix
-    labels      = { (var.prefix) = "" }
     mosaicLayout = {
       columns = 48
       tiles = [for at, chart in local.charts : {
