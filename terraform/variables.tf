@@ -288,22 +288,3 @@ variable "no_progress_minutes" {
     error_message = "10 to 1440 whole minutes: the metrics lag by some, and an alert looks back one day at most."
   }
 }
-
-variable "budget" {
-  description = "An alert by what the project has cost this month; null for none."
-  type = object({
-    billing_account = string
-    amount          = number
-    currency        = optional(string)
-    thresholds      = optional(set(number), [0.5, 0.9, 1.0])
-  })
-  default = null
-  validation {
-    condition     = var.budget == null ? true : can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account))
-    error_message = "A billing account is like 012345-6789AB-CDEF01; `gcloud billing accounts list` shows yours."
-  }
-  validation {
-    condition     = try(var.budget.amount >= 1 && var.budget.amount == floor(var.budget.amount), var.budget == null)
-    error_message = "The amount of a budget is a whole number of the account's currency."
-  }
-}

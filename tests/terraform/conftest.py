@@ -49,7 +49,7 @@ def outcome(terraform: Command, folder: Path) -> Outcome:
     """What `terraform test` says of all runs, and the state that each applied one left."""
     outcome = Outcome()
     # States are large, as each comes with the provider's schema: so only of those tests that make what is read.
-    read, others = ("wiring", "options"), ("sizes", "refusals")
+    read, others = ("wiring", "options"), ("keeping", "sizes", "refusals")
     for verbose, files in ((("-verbose",), read), ((), others)):
         filters = [f"-filter=tests/{name}.tftest.hcl" for name in files]
         done = terraform.run("test", "-json", *verbose, *filters, folder=folder)

@@ -16,6 +16,7 @@ from shared.plan.volume import VolumeFacts
 from tests.datasets import changed
 from tests.terraform.tool import FOLDER, Command, Outcome, read_messages
 
+SOURCE_TEXT = "".join(file.read_text() for file in sorted(FOLDER.glob("*.tf")))
 EXAMPLE = (FOLDER / "terraform.tfvars.example").read_text()
 SOURCE = {"EDGES": "gs://my-edges/e", "COMPONENTS": "gs://my-components", "WATERSHED": "gs://my-edges/ws"}
 RUN = """
@@ -52,7 +53,7 @@ def planned(terraform: Command, folder: Path, values: str, content: str, conditi
 
 def declared() -> set[str]:
     """The variables that there are."""
-    return set(re.findall(r'^variable "(\w+)"', (FOLDER / "variables.tf").read_text(), re.MULTILINE))
+    return set(re.findall(r'^variable "(\w+)"', SOURCE_TEXT, re.MULTILINE))
 
 
 def switched_on() -> str:
@@ -68,8 +69,7 @@ def test_example_has_every_variable() -> None:
 
 def test_every_variable_says_what_it_is() -> None:
     """Each variable has a description that is a sentence."""
-    text = (FOLDER / "variables.tf").read_text()
-    descriptions = re.findall(r'^  description = "(.+)"$', text, re.MULTILINE)
+    descriptions = re.findall(r'^variable "\w+" {\n  description = "(.+)"$', SOURCE_TEXT, re.MULTILINE)
     assert len(descriptions) == len(declared()) and all(one.endswith((".", ")")) for one in descriptions)
 
 
