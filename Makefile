@@ -81,7 +81,8 @@ CONTENT = find Dockerfile requirements.txt constraints.txt shared jobs -type f -
 TAG = $(shell $(CONTENT) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(PREFIX)/ingest:$(TAG)
 NEED_PROJECT = $(if $(PROJECT),,$(error PROJECT is not given: which Google Cloud project?))
-TF = cd terraform && $(TERRAFORM)
+# Without the variable: a program in terraform's place may look at it too, and find itself.
+TF = cd terraform && env -u TERRAFORM $(TERRAFORM)
 # Only what was said: terraform.tfvars may say otherwise, and a region by default would move everything.
 SAID = $(if $(filter-out file,$(origin $(1))),-var $(2)=$($(1)))
 VARS = -var project=$(PROJECT) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
+from shared.plan.names import TABLE_NAME
 from shared.plan.needs import LayerNeeds
 from shared.plan.schedule import rounded_gib
 
@@ -28,8 +29,9 @@ def tfvars(
     found = {
         "project": project or client.PROJECT,
         "layers": grid.layer_count,
-        "tables": [table],
-        "input_buckets": buckets([source.EDGES, source.COMPONENTS, source.WATERSHED]),
+        # The second for `make ingest TEST=1 GRAPH=…_test`, so that a trial needs no other deployment.
+        "tables": [name for name in (table, f"{table}_test") if TABLE_NAME.fullmatch(name)],
+        "input_buckets": buckets([source.EDGES, source.COMPONENTS]),
         "bigtable_instance": instance or client.INSTANCE,
         "layer_memory_gib": {str(layer.layer): rounded_gib(layer.memory_gib) for layer in needs},
     }

@@ -1,4 +1,4 @@
-"""checkov finds nothing in terraform/ that is not excused where it is, with a reason.
+"""checkov finds nothing in terraform/ or the Dockerfile that is not excused where it is, with a reason.
 
 It has a virtual environment of its own below build/, made on first use from checkov-requirements.txt, as it
 needs other versions than the rest. It looks at files only, and asks no service for anything.
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,23 +52,13 @@ def checkov() -> Path:
     return program
 
 
-def test_nothing_is_found(checkov: Path) -> None:
-    """Every check passes or is excused, and every file was understood."""
-    options = [
-        "--framework",
-        "terraform",
-        "--skip-download",
-        "--download-external-modules",
-        "false",
-        "--output",
-        "json",
-        "--compact",
-    ]
-    done = subprocess.run(
-        [checkov, "--directory", FOLDER, *options], capture_output=True, text=True, cwd=FOLDER, timeout=300
-    )
+def scan(checkov: Path, framework: str, *what: object) -> dict[str, Any]:
+    """What checkov says of some files; it downloads nothing, and everything that failed is a failure here."""
+    options = ["--framework", framework, "--skip-download", "--download-external-modules", "false"]
+    command = [checkov, *options, "--output", "json", "--compact", *what]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, timeout=300)
     try:
-        found = json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         pytest.fail(f"checkov did not do its work: {done.stdout[-1000:]}{done.stderr[-1000:]}", pytrace=False)
     failed = [
@@ -75,12 +66,23 @@ def test_nothing_is_found(checkov: Path) -> None:
     ]
     assert failed == []
     assert found["results"]["parsing_errors"] == []
-    assert found["summary"]["passed"] > 30 and found["summary"]["resource_count"] > 30
+    return found["summary"]
+
+
+def test_nothing_is_found_in_terraform(checkov: Path) -> None:
+    """Every check passes or is excused, and every file was understood."""
+    summary = scan(checkov, "terraform", "--directory", FOLDER)
+    assert summary["passed"] > 30 and summary["resource_count"] > 30
+
+
+def test_nothing_is_found_in_the_dockerfile(checkov: Path) -> None:
+    """The same for how the image is made."""
+    assert scan(checkov, "dockerfile", "--file", REPOSITORY / "Dockerfile")["passed"] > 30
 
 
 def test_excuses_have_reasons() -> None:
     """An excuse says why, in place."""
-    text = "".join(file.read_text() for file in FOLDER.glob("*.tf"))
+    text = "".join(file.read_text() for file in [*FOLDER.glob("*.tf"), REPOSITORY / "Dockerfile"])
     excuses = re.findall(r"#\s*checkov:skip=(\S+?)(?::(.*))?$", text, re.MULTILINE)
     assert excuses and len(excuses) == text.count("checkov:skip")
     assert [check for check, reason in excuses if len(reason.split()) < 5] == []

@@ -21,8 +21,9 @@ TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 
 def test_make_targets_of_the_readme_exist() -> None:
     """Every `make …` that a document shows is a target of the Makefile."""
-    text = README + ARCHITECTURE + (REPOSITORY / "configs" / "README.md").read_text()
-    shown = set(re.findall(r"(?:`|^    )make ([a-z][a-z-]*)", text, re.MULTILINE))
+    others = [(REPOSITORY / folder / "README.md").read_text() for folder in ("configs", "terraform")]
+    text = "".join([README, ARCHITECTURE, *others])
+    shown = set(re.findall(r"(?:`|^    )make (?:-C \.\. )?([a-z][a-z-]*)", text, re.MULTILINE))
     assert shown and shown <= TARGETS
 
 

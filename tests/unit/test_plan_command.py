@@ -88,7 +88,7 @@ def test_tfvars_are_alone_on_stdout(file: Path) -> None:
     assert json.loads(result.stdout) == {
         "project": "my-project",
         "layers": 4,
-        "tables": ["lab_fly"],
+        "tables": ["lab_fly", "lab_fly_test"],
         "input_buckets": [],
         "bigtable_instance": "my-instance",
         "layer_memory_gib": {"2": 0.5, "3": 0.5, "4": 0.5},
@@ -107,13 +107,14 @@ def test_a_refused_dataset_leaves_stdout_empty(file: Path) -> None:
 
 
 def test_tfvars_of_a_dataset() -> None:
-    """Layers, table, buckets and instance of the dataset, and the memory of each layer rounded up."""
+    """Layers, tables (one for a trial), the buckets that workers read, the instance, and the memory of each
+    layer rounded up."""
     dataset = Dataset.model_validate(changed(data_source__WATERSHED="precomputed://gs://another/ws"))
     assert tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None) == {
         "project": "project",
         "layers": 4,
-        "tables": ["graph"],
-        "input_buckets": ["another", "b"],
+        "tables": ["graph", "graph_test"],
+        "input_buckets": ["b"],
         "bigtable_instance": "instance",
         "layer_memory_gib": {"2": 0.5, "3": 1.5, "4": 7.5, "5": 32},
     }
