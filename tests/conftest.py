@@ -1,17 +1,31 @@
 """What the tests share: one set of emulators a session, whose hosts are handed over explicitly.
 
 Why: starting the three takes seconds, so it is done once. What holds: the environment of the
-process is read, never changed, so a test cannot reach an emulator (or a service) by accident.
+process is read, never changed, so a test cannot reach an emulator (or a service) by accident. Where
+several processes test, what is made once for some files is made in one of them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from jobs.local import emulators as manager
+
+TOGETHER = ("functions", "image", "terraform")
+"""Folders whose files share what takes long to make: environments, the image, Terraform's plans."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests stay in one process: those of a file, or of a folder in `TOGETHER`."""
+    root = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(root)
+        group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
