@@ -114,7 +114,7 @@ test: .venv/dev.stamp  ## lint, types and all tests
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup
+	@$(PYTHON) -m pytest
 
 bench: .venv/dev.stamp build/example/truth.npz  ## measure speed on the example; build/bench.json
 	@$(PYTHON) -m tests.benchmarks

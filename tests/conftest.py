@@ -19,6 +19,7 @@ TOGETHER = ("functions", "image", "terraform")
 """Folders whose files share what takes long to make: environments, the image, Terraform's plans."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests stay in one process: those of a file, or of a folder in `TOGETHER`."""
     root = Path(__file__).parent
