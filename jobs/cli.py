@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import traceback
 
 import click
 
+from jobs import interrupts
 from jobs.commands.common import Ended
 from jobs.commands.control import pause, resume_command
 from jobs.commands.failures import discard_command, failed, replay_command
@@ -36,9 +36,7 @@ for command in (
 
 def main() -> None:
     """Runs a command; every error of ours becomes its text and an exit code, without a traceback."""
-    # A closed terminal or a plain `kill` ends a command like Ctrl-C does: with its workers.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupts.install()
     logs.set_up(logging.WARNING)
     try:
         cli(standalone_mode=False)

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from jobs import interrupts
 from shared.run.classify import Kind, classify
 from shared.run.ports import Completion, Failure
 from shared.run.record import RunRecord
@@ -78,6 +79,7 @@ def watch(
     last_line = time.monotonic()
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
+            interrupts.check()
             status = _sample(record, completion, failures.now(), history)
             if status.done != best:
                 best, since = status.done, time.monotonic()

@@ -64,7 +64,7 @@ def project(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Pro
     create_topics(GoogleBackend(Environment.read(own)).endpoints, own["PREFIX"], LAYERS)
     scratch.put(FLEETS_NAME, encode_fleets(found.fleets()))
     for fleet in found.fleets():
-        args = ("--processes", "1", "--layers", str(fleet.layers[0]), "--idle-seconds", "5")
+        args = ("--processes", "1", "--layers", str(fleet.layers[0]), "--idle-seconds", "600")
         executor.create(JobSpec(fleet.job, args))
     yield found
     executor.close()
