@@ -25,6 +25,7 @@ from shared.gcp.jobs import CloudRunJobs
 from shared.gcp.jobs_messages import JobSpec
 from shared.gcp.jobs_server import JobsServer
 from shared.run.classify import Kind, classify
+from shared.run.ports import Completion
 from shared.run.record import RunRecord
 from shared.run.status import RunStatus
 
@@ -45,7 +46,9 @@ class LocalCloudRun:
         endpoints, layers = backend.endpoints, record.plan.layers
         job = f"projects/{endpoints.project}/locations/local/jobs/{record.graph.lower()}"
         self.gave_up = False
-        self._backend = backend
+        self._backend, self._board = backend, backend.board()
+        # Kept from round to round, unlike records: each has a connection of its own.
+        self._completions: dict[tuple[str, str], Completion] = {}
         self._workers, self._next = workers, 0.0
         self._done, self._deaths = -1, 0
         self._fleets = [Fleet(job, tuple(layers), workers, 2, ROUND_SECONDS / 2, workers)] if workers else []
@@ -73,10 +76,10 @@ class LocalCloudRun:
         return not self.gave_up
 
     def _round(self) -> None:
-        board = self._backend.board()
+        books = BackendBooks(self._backend, completions=self._completions)
         try:
-            waiting = waiting_chunks(board, BackendBooks(self._backend))
-            dispatch(self._fleets, waiting, board, self._jobs, time.time())
+            waiting = waiting_chunks(self._board, books)
+            dispatch(self._fleets, waiting, self._board, self._jobs, time.time())
         except Exception as error:
             if classify(error) is not Kind.OUTAGE:
                 raise
