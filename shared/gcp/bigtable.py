@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from shared.errors import IngestError, Refused, StateError, Unreachable
+from shared.gcp.answers import Failed, failed_rows
 from shared.gcp.clients import (
     Endpoints,
     Patience,
@@ -47,8 +48,8 @@ ERRORS: dict[str, type[IngestError]] = {
 }
 """What the status of a row that is not written says; others may be anything."""
 
-Mutate = Callable[[bytes], Iterable[Any]]
-"""Sends one encoded MutateRowsRequest; the MutateRowsResponses of it, as they come."""
+Mutate = Callable[[bytes], Iterable[bytes]]
+"""Sends one encoded MutateRowsRequest; the MutateRowsResponses of it, encoded, as they come."""
 
 _log = logging.getLogger(__name__)
 
@@ -126,13 +127,13 @@ class BigtableTable:
         refused, or still fails when the deadline has passed.
         """
         mutate = self._mutate or self._stub("MutateRows", WRITE_SECONDS)
-        flying: deque[tuple[Rows, Iterable[Any]]] = deque()
+        flying: deque[tuple[Rows, Iterable[bytes]]] = deque()
         total = 0
         for rows in encode_rows(cells, timestamp_ms * 1000):
             if len(flying) == IN_FLIGHT:
                 self._finish(mutate, *flying.popleft())
             flying.append((rows, mutate(rows.request(self._name))))
-            total += len(rows.keys)
+            total += len(rows.entries)
         while flying:
             self._finish(mutate, *flying.popleft())
         return total
@@ -151,52 +152,41 @@ class BigtableTable:
     def _channel(self) -> Any:
         return bigtable_channel(self._endpoints)
 
-    def _stub(self, method: str, timeout: float) -> Callable[[bytes], Any]:
-        """Calls a method with an encoded request."""
-        call = self._channel.unary_stream(
-            f"/google.bigtable.v2.Bigtable/{method}",
-            response_deserializer=bigtable_message(f"{method}Response").FromString,
-        )
+    def _stub(self, method: str, timeout: float) -> Callable[[bytes], Iterable[bytes]]:
+        """Calls a method with an encoded request; its answers come encoded."""
+        call = self._channel.unary_stream(f"/google.bigtable.v2.Bigtable/{method}")
         metadata = routed("table_name", self._name)
         return lambda request: call(request, timeout=timeout, metadata=metadata)
 
-    def _finish(self, mutate: Mutate, rows: Rows, answer: Iterable[Any]) -> None:
+    def _finish(self, mutate: Mutate, rows: Rows, answer: Iterable[bytes]) -> None:
         """Waits until every row is written, sending again those that failed in passing."""
         patience = Patience(self._deadline)
-        while failed := self._failed(len(rows.keys), answer):
+        while failed := self._failed(len(rows.entries), answer):
             lasting = [at for at, (status, _) in failed.items() if status not in TRANSIENT]
             at = (lasting or sorted(failed))[0]
             status, reason = failed[at]
             if lasting or not patience.wait():
-                key = rows.keys[at].decode(errors="replace")
+                key = rows.key(at).decode(errors="replace")
                 raise ERRORS.get(status, IngestError)(
                     f"table {self._id}: row {key} is not written: {status}: {reason}"
                 )
-            _log.warning("%d of %d rows go again: %s", len(failed), len(rows.keys), status)
+            _log.warning("%d of %d rows go again: %s", len(failed), len(rows.entries), status)
             rows = rows.some(sorted(failed))
             answer = mutate(rows.request(self._name))
 
-    def _failed(self, count: int, answer: Iterable[Any]) -> dict[int, tuple[str, str]]:
+    def _failed(self, count: int, answer: Iterable[bytes]) -> Failed:
         """Status and reason of each of `count` entries that is not known to be written."""
-        written: set[int] = set()
-        refused: dict[int, tuple[str, str]] = {}
+        parts: list[bytes] = []
         try:
             with api_errors(self._missing):
-                for part in answer:
-                    # Almost always all are written, so the usual case does little for each.
-                    written.update([entry.index for entry in part.entries if not entry.status.code])
-                    if len(written) < count:
-                        refused |= {e.index: _status(e.status) for e in part.entries if e.status.code}
+                parts.extend(answer)
         except transient_errors() as error:
             _log.warning("a write to table %s broke off: %s", self._id, error)
-        if len(written) == count:
-            return {}
-        unknown = ("UNAVAILABLE", "no status came for it")
-        return {at: refused.get(at, unknown) for at in range(count) if at not in written}
+        return failed_rows(count, b"".join(parts))
 
     def _read(self, ranges: list[tuple[bytes, bytes]], keys: list[bytes]) -> Iterator[Row]:
         """Reads on after the last whole row when a stream breaks off."""
-        call = self._stub("ReadRows", READ_SECONDS)
+        call, answer = self._stub("ReadRows", READ_SECONDS), bigtable_message("ReadRowsResponse").FromString
         newest = {"cells_per_column_limit_filter": 1}
         last, patience = b"", Patience(self._deadline)
         while ranges or keys:
@@ -208,7 +198,7 @@ class BigtableTable:
             request = message.SerializeToString()
             try:
                 with api_errors(self._missing):
-                    for row in merge_chunks(call(request)):
+                    for row in merge_chunks(map(answer, call(request))):
                         last, patience = row.key, Patience(self._deadline)
                         yield row
                 return
@@ -218,14 +208,6 @@ class BigtableTable:
                     raise
             keys = [key for key in keys if key > last]
             ranges = merged([(max(low, last + b"\0"), high) for low, high in ranges])
-
-
-def _status(status: Any) -> tuple[str, str]:
-    """The name of a google.rpc.Status' code, and its message."""
-    import grpc
-
-    names = {code.value[0]: code.name for code in grpc.StatusCode}
-    return names.get(status.code, "UNKNOWN"), status.message
 
 
 def _gc_rule(family: Family) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def measure(sides: tuple[int, ...]) -> dict[str, object]:
             with (spent := Spent()).more():
                 for chunk in record.plan.grid.chunks(layer):
                     built = sources.build(record, chunk)
-                    written += sum(len(part.keys) for part in encode_rows(built.cells, TIMESTAMP_MS * 1000))
+                    written += sum(len(part.entries) for part in encode_rows(built.cells, TIMESTAMP_MS * 1000))
                     scratch.put(record.handoff_name(chunk), encode_handoff(built.handoff))
                     handoffs.append((chunk, built.handoff))
             cpu[layer] = spent.cpu

@@ -165,14 +165,15 @@ class Wire:
         self.requests: list[list[bytes]] = []
         self.mutations: list[int] = []
 
-    def __call__(self, encoded: bytes) -> Iterator[Any]:
+    def __call__(self, encoded: bytes) -> Iterator[bytes]:
         request = bigtable_message("MutateRowsRequest").FromString(encoded)
         self.requests.append([entry.row_key for entry in request.entries])
         self.mutations.append(sum(len(entry.mutations) for entry in request.entries))
         tries = len(self.requests)
         for at, entry in enumerate(request.entries):
             status = {"code": self.answer(entry.row_key, tries), "message": "scripted"}
-            yield bigtable_message("MutateRowsResponse")(entries=[{"index": at, "status": status}])
+            answer = bigtable_message("MutateRowsResponse")(entries=[{"index": at, "status": status}])
+            yield answer.SerializeToString()
 
 
 def test_only_failed_rows_go_again() -> None:
@@ -191,7 +192,7 @@ def test_broken_off_request_goes_on() -> None:
     broken: Any = exceptions.ServiceUnavailable
     whole = Wire(lambda key, tries: 0)
 
-    def wire(request: bytes) -> Iterator[Any]:
+    def wire(request: bytes) -> Iterator[bytes]:
         answers = whole(request)
         if not whole.requests:
             yield next(answers)

@@ -175,7 +175,7 @@ def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             handoff = encode_handoff(found.handoff)
             sources.scratch.put(record.handoff_name(chunk), handoff)
             requests = list(encode_rows(found.cells, 0))
-            sums["rows"] += sum(len(part.keys) for part in requests)
+            sums["rows"] += sum(len(part.entries) for part in requests)
             sums["row_bytes"] += sum(len(part.request("table")) for part in requests)
             sums["handoff_bytes"] += len(handoff)
     count = found.handoff.totals[2]["supervoxels"]

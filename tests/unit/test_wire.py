@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.gcp import wire
+from shared.gcp import entries, wire
 from shared.gcp.rows import bigtable_message
 from shared.gcp.wire import Rows, encode_rows
 from shared.table.cells import Cells, id_cells, list_cells
@@ -33,13 +33,8 @@ times = st.integers(1, 2**53).map(lambda ms: ms * 1000)
 
 
 def size_of(request: Any) -> int:
-    """The size that the encoder reckons with, an upper bound."""
-    return sum(_entry(entry) for entry in request.entries)
-
-
-def _entry(entry: Any) -> int:
-    without_key = type(entry)(mutations=entry.mutations)
-    return wire.OVERHEAD + len(entry.row_key) + without_key.ByteSize()
+    """The bytes of all entries."""
+    return int(type(request)(entries=request.entries).ByteSize())
 
 
 def plain_requests(cells: list[Cells], timestamp_us: int, max_mutations: int, max_bytes: int) -> list[Any]:
@@ -85,14 +80,15 @@ def test_bytes_are_those_of_protobuf(cells: list[Cells], time: int, mutations: i
     encoded = [rows.request(TABLE) for rows in found]
     assert [message.FromString(request) for request in encoded] == wanted
     assert encoded == [request.SerializeToString(deterministic=True) for request in wanted]
-    assert [rows.keys for rows in found] == [[entry.row_key for entry in request.entries] for request in wanted]
+    found_keys = [[rows.key(at) for at in range(len(rows.entries))] for rows in found]
+    assert found_keys == [[entry.row_key for entry in request.entries] for request in wanted]
 
 
 @given(parts.filter(lambda cells: any(part.keys for part in cells)), st.data())
 def test_some_rows(cells: list[Cells], data: st.DataObject) -> None:
     """Some rows of a request are a request with exactly these rows."""
     (rows,) = encode_rows(cells, 1000)
-    chosen = data.draw(st.lists(st.sampled_from(range(len(rows.keys))), unique=True).map(sorted))
+    chosen = data.draw(st.lists(st.sampled_from(range(len(rows.entries))), unique=True).map(sorted))
     message = bigtable_message("MutateRowsRequest")
     whole = message.FromString(rows.request(TABLE))
     part = message.FromString(rows.some(chosen).request(TABLE))
@@ -102,18 +98,38 @@ def test_some_rows(cells: list[Cells], data: st.DataObject) -> None:
 def test_no_rows() -> None:
     """No cells make no request, and a request without rows names its table."""
     assert list(encode_rows([Cells(PARENT, [], [])], 1000)) == []
-    assert bigtable_message("MutateRowsRequest").FromString(Rows([], []).request(TABLE)).table_name == TABLE
+    assert bigtable_message("MutateRowsRequest").FromString(Rows([]).request(TABLE)).table_name == TABLE
 
 
 ids = st.integers(1, 40).map(lambda node: node << 40)
-rows_of = st.dictionaries(ids, st.lists(st.integers(0, 2**64 - 1), max_size=4), min_size=1, max_size=30)
+rows_of = st.dictionaries(ids, st.lists(st.integers(0, 2**64 - 1), max_size=12), min_size=1, max_size=30)
 
 
-def node_cells(column: Column, rows: dict[int, list[int]]) -> Cells:
+def node_cells(column: Column, rows: dict[int, list[int]], width: int = 1) -> Cells:
     nodes = sorted(rows)
     starts = np.cumsum([0, *(len(rows[node]) for node in nodes)])
     flat = np.array([value for node in nodes for value in rows[node]], np.uint64)
-    return list_cells(column, np.array(nodes, np.uint64), starts, flat)
+    lines = flat if width == 1 else np.stack([flat] * width, axis=1)
+    return list_cells(column, np.array(nodes, np.uint64), starts, lines)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_of, rows_of, st.dictionaries(ids, st.integers(0, 2**64 - 1), max_size=30), st.integers(1, 9), times)
+def test_nodes_are_those_of_protobuf(
+    first: dict[int, list[int]], second: dict[int, list[int]], third: dict[int, int], few: int, time: int
+) -> None:
+    """Rows of nodes, alone in their table or with cells of several columns, are what protobuf's classes write."""
+    parents = np.array(sorted(third), np.uint64), np.array([third[node] for node in sorted(third)], np.uint64)
+    cells = [node_cells(CHILDREN, first), node_cells(cross_edges(12), second, 2), id_cells(PARENT, *parents)]
+    before, entries.FEW = entries.FEW, few
+    try:
+        found = list(encode_rows([*cells, Cells(COUNTER, [b"i%020d" % 7], [bytes(8)])], time))
+    finally:
+        entries.FEW = before
+    plain = [Cells(part.column, part.keys, part.values) for part in cells]
+    (wanted,) = plain_requests(plain, time, 1000, 10**6)
+    assert found[0].request(TABLE) == wanted.SerializeToString(deterministic=True)
+    assert [rows.key(0) for rows in found[1:]] == [b"i%020d" % 7]
 
 
 @settings(max_examples=200, deadline=None)
@@ -129,12 +145,12 @@ def test_some_at_a_time(
         node_cells(cross_edges(3), second),
         Cells(COUNTER, [b"i%020d" % 7], [bytes(8)]),
     ]
-    whole = [pair for rows in encode_rows(cells, 1000) for pair in zip(rows.keys, rows.mutations, strict=True)]
+    whole = [entry for rows in encode_rows(cells, 1000) for entry in rows.entries]
     before, wire.CELLS_AT_ONCE = wire.CELLS_AT_ONCE, at_once
     try:
         parts = list(encode_rows(cells, 1000))
     finally:
         wire.CELLS_AT_ONCE = before
-    assert [pair for rows in parts for pair in zip(rows.keys, rows.mutations, strict=True)] == whole
+    assert [entry for rows in parts for entry in rows.entries] == whole
     # A row may have three cells, and rows of one id stay together.
-    assert all(len(rows.keys) <= at_once + 1 for rows in parts)
+    assert all(len(rows.entries) <= at_once + 1 for rows in parts)
