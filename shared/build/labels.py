@@ -1,7 +1,7 @@
 """Connected components, and the grouping of arrays by them.
 
-graph-tool finds the components: compiled, and the field's own choice. `verify` uses scipy for the same
-question, so that the two can contradict each other.
+scipy finds the components, straight from arrays. `verify` uses graph-tool for the same question, so that the
+two can contradict each other.
 """
 
 from __future__ import annotations
@@ -28,22 +28,19 @@ def connected_labels(count: int, pairs: npt.NDArray[np.int64]) -> Index:
         return np.arange(count, dtype=np.int64)
     # Imported here: it takes longer than all other imports of a build, and tools that build
     # nothing should not wait for it.
-    import graph_tool
-    import graph_tool.topology
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
 
-    graph = graph_tool.Graph(directed=False)
-    graph.add_vertex(count)
-    graph.add_edge_list(pairs)
-    # `.a` is a view that does not keep the property map alive: hold the map until it is copied.
-    labelled, _ = graph_tool.topology.label_components(graph)
-    return by_smallest(np.array(labelled.a, dtype=np.int64))
+    ends = np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])
+    _, labels = connected_components(coo_matrix(ends, (count, count)), directed=False)
+    return by_smallest(labels.astype(np.int64))
 
 
 def by_smallest(labels: Index) -> Index:
     """The same groups, numbered from 0 by the first position of each."""
     highest = np.maximum.accumulate(labels)
     if labels[0] == 0 and (np.diff(highest) <= 1).all():
-        return labels  # each new one is the next: graph-tool mostly numbers them so, without a promise
+        return labels  # each new one is the next: scipy numbers them so, without a promise
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

@@ -57,12 +57,16 @@ def input_partition(plan: Plan, edges: Storage, components: Storage) -> Partitio
 
 
 def _components(count: int, pairs: npt.NDArray[np.int64]) -> Ids:
-    """A component's number for each of `count` vertices: by scipy, where the build uses graph-tool."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+    """A component's number for each of `count` vertices: by graph-tool, where the build uses scipy."""
+    import graph_tool
+    import graph_tool.topology
 
-    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    labels: Ids = connected_components(graph, directed=False)[1].astype(np.uint64)
+    graph = graph_tool.Graph(directed=False)
+    graph.add_vertex(count)
+    graph.add_edge_list(pairs)
+    # `.a` is a view that does not keep the property map alive: hold the map until it is copied.
+    labelled, _ = graph_tool.topology.label_components(graph)
+    labels: Ids = np.array(labelled.a, dtype=np.uint64)
     return labels
 
 
