@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shared.build.active import ActiveEdges, Pairs
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
 from shared.plan.grid import Chunk, Grid, neighbour
@@ -39,6 +40,11 @@ def edge_list(pairs: list[Edge], affinity: float = 0.5) -> EdgeList:
     """Pairs as an EdgeList with one affinity and area 1."""
     array = np.array(pairs, np.uint64).reshape(-1, 2)
     return EdgeList(array, np.full(len(pairs), affinity, np.float32), np.ones(len(pairs), np.uint64))
+
+
+def by_face(active: ActiveEdges) -> dict[int, Pairs]:
+    """The active edges through each face that has any."""
+    return {face: active.outside[active.faces == face] for face in sorted(set(active.faces.tolist()))}
 
 
 def random_volume(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.build.handoff import HandOff
-from shared.build.labels import Index, starts_of
+from shared.build.labels import Index, grouped
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
@@ -28,8 +28,7 @@ def node_cells(nodes: Ids, members: Ids, labels: Index) -> list[Cells]:
 
     `nodes[i]` is the parent of all `members` whose label is i; `members` is sorted.
     """
-    order = np.argsort(labels, kind="stable")
-    starts = starts_of(labels[order], len(nodes))
+    order, starts = grouped(labels, len(nodes))
     return [
         list_cells(CHILDREN, nodes, starts, members[order]),
         id_cells(PARENT, members, nodes[labels]),
@@ -40,8 +39,9 @@ def edge_cells(column: Column, nodes: Ids, near: Ids, far: Ids) -> list[Cells]:
     """One cell for each distinct node in `nodes` (sorted), with its rows of (near, far)."""
     if not len(nodes):
         return []
-    first = np.flatnonzero(np.concatenate([[True], nodes[1:] != nodes[:-1]]))
-    return [list_cells(column, nodes[first], np.append(first, len(nodes)), np.stack([near, far], axis=1))]
+    ends = np.flatnonzero(nodes[1:] != nodes[:-1]) + 1
+    starts = np.concatenate([[0], ends, [len(nodes)]])
+    return [list_cells(column, nodes[starts[:-1]], starts, np.stack([near, far], axis=1))]
 
 
 def final_cells(plan: Plan, chunk: Chunk, final: Ids) -> tuple[list[Cells], int]:

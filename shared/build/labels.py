@@ -76,9 +76,12 @@ def _dense(ids: Ids, lookups: int) -> bool:
     return bool(len(ids)) and int(ids.max() - ids.min()) < SPARSEST * lookups
 
 
-def starts_of(sorted_groups: Index, count: int) -> Index:
-    """Where each group 0 .. count-1 begins in a sorted array of group numbers; one entry more."""
-    return np.searchsorted(sorted_groups, np.arange(count + 1)).astype(np.int64)
+def grouped(labels: Index, count: int) -> tuple[Index, Index]:
+    """Positions by label 0 .. count-1, each label's in order, and where each label begins; one entry more."""
+    small = labels.astype(np.uint16) if count <= 1 << 16 else labels  # 16 bits are sorted in one pass each
+    starts = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(labels, minlength=count), out=starts[1:])
+    return np.argsort(small, kind="stable"), starts
 
 
 def unique_rows(*columns: npt.NDArray[np.uint64] | Index) -> list[npt.NDArray[np.uint64]]:
@@ -91,3 +94,13 @@ def unique_rows(*columns: npt.NDArray[np.uint64] | Index) -> list[npt.NDArray[np
     for column in table:
         new[1:] |= column[1:] != column[:-1]
     return [column[new] for column in table]
+
+
+def split_rows(columns: list[npt.NDArray[np.uint64]]) -> dict[int, list[npt.NDArray[np.uint64]]]:
+    """The rows of a table sorted by its first column, a small number: by that number, without it."""
+    first, *others = columns
+    ends = np.cumsum(np.bincount(first.astype(np.int64))).tolist()
+    bounds = zip([0, *ends], ends, strict=False)
+    return {
+        number: [column[low:high] for column in others] for number, (low, high) in enumerate(bounds) if high > low
+    }

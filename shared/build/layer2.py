@@ -6,15 +6,13 @@ by their smallest supervoxel. A node that no active edge leaves is final: it get
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 
-from shared.build.active import ActiveEdges, Pairs
+from shared.build.active import ActiveEdges
 from shared.build.emit import Built, counter_cells, edge_cells, final_cells, node_cells
 from shared.build.handoff import Face, HandOff
-from shared.build.labels import Flags, Index, connected_labels, places, unique_rows
-from shared.plan.grid import Chunk, cross_layer
+from shared.build.labels import Index, connected_labels, places, split_rows, unique_rows
+from shared.plan.grid import FACES, Chunk, cross_layer
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
 from shared.table.cells import Cells
@@ -29,10 +27,9 @@ def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
     is_root_layer = chunk.layer == plan.grid.layer_count
     nodes = plan.roots.root_ids(chunk, count) if is_root_layer else plan.ids.node_ids(chunk, 1, count)
 
-    near = {face: labels[np.searchsorted(supervoxels, pairs[:, 0])] for face, pairs in active.outside.items()}
+    near = labels[places(supervoxels, active.outside[:, 0])]
     waits = np.zeros(count, dtype=bool)
-    for positions in near.values():
-        waits[positions] = True
+    waits[near] = True
     final, max_root = ([], count) if is_root_layer else final_cells(plan, chunk, nodes[~waits])
     counts = {
         "chunks": 1,
@@ -45,34 +42,34 @@ def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
     return Built(
         cells=[
             *node_cells(nodes, supervoxels, labels),
-            *_atomic_cells(chunk, nodes, near, active.outside),
+            *_atomic_cells(chunk, nodes[near], active),
             *final,
             *counter_cells(plan, chunk, count, max_root),
         ],
-        handoff=HandOff(chunk, nodes[waits], _faces(near, active.outside, waits), max_root, {chunk.layer: counts}),
+        handoff=HandOff(
+            chunk, nodes[waits], _faces((np.cumsum(waits) - 1)[near], active), max_root, {chunk.layer: counts}
+        ),
     )
 
 
-def _atomic_cells(chunk: Chunk, nodes: Ids, near: dict[int, Index], outside: dict[int, Pairs]) -> list[Cells]:
-    """The cells atomic_cross_edges_{m}; rows sorted by (supervoxel, far end)."""
-    by_layer: dict[int, list[int]] = defaultdict(list)
-    for face in outside:
-        by_layer[cross_layer(chunk, face)].append(face)
+def _atomic_cells(chunk: Chunk, near: Ids, active: ActiveEdges) -> list[Cells]:
+    """The cells atomic_cross_edges_{m}; rows sorted by (supervoxel, far end). `near` are the edges' own nodes."""
+    layers = np.zeros(len(FACES), dtype=np.int64)
+    for face in np.flatnonzero(np.bincount(active.faces)).tolist():
+        layers[face] = cross_layer(chunk, face)
+    columns = unique_rows(layers[active.faces], near, active.outside[:, 0], active.outside[:, 1])
     cells: list[Cells] = []
-    for layer, faces in sorted(by_layer.items()):
-        label = np.concatenate([near[face] for face in faces])
-        pairs = np.concatenate([outside[face] for face in faces])
-        node, inside, far = unique_rows(nodes[label], pairs[:, 0], pairs[:, 1])
+    for layer, (node, inside, far) in split_rows(columns).items():
         cells += edge_cells(atomic_cross_edges(layer), node, inside, far)
     return cells
 
 
-def _faces(near: dict[int, Index], outside: dict[int, Pairs], waits: Flags) -> dict[int, Face]:
-    """What leaves through each face; positions count the waiting nodes only."""
-    position = np.cumsum(waits) - 1
-    faces = {}
-    for face, pairs in sorted(outside.items()):
-        at, far = unique_rows(position[near[face]], pairs[:, 1])
-        old, new = unique_rows(pairs[:, 0], position[near[face]])
-        faces[face] = Face(at.astype(np.uint32), far, old, new.astype(np.uint32))
-    return faces
+def _faces(near: Index, active: ActiveEdges) -> dict[int, Face]:
+    """What leaves through each face; `near` are positions among the waiting nodes."""
+    own, outside = active.outside[:, 0], active.outside[:, 1]
+    edges = split_rows(unique_rows(active.faces, near, outside))
+    maps = split_rows(unique_rows(active.faces, own, near))
+    return {
+        face: Face(at.astype(np.uint32), far, old, new.astype(np.uint32))
+        for (face, (at, far)), (old, new) in zip(edges.items(), maps.values(), strict=True)
+    }

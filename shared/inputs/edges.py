@@ -7,6 +7,7 @@ belong to the chunk is for the build to check, which knows the grid.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,30 +86,38 @@ def encode_edges(edges: ChunkEdges, level: int = 3) -> bytes:
 
 def _decompress(data: bytes) -> bytes:
     """The content of one whole zstd frame; ValueError if it is too large, even if only for the bytes
-    that it has, cut off or followed by more.
-
-    Nothing is allocated for what a frame claims. Each piece of input is small enough that what it
-    can come to stays within the limit, up to one block.
-    """
+    that it has, cut off or followed by more."""
     if not data.startswith(zstandard.FRAME_HEADER):
         raise ValueError("it begins with something else")
     size = zstandard.frame_content_size(data)
     most = min(MAX_DECOMPRESSED, max(ALWAYS_ALLOWED, MAX_GROWTH * len(data)))
     if size > most:
         raise ValueError(f"the frame claims {size} bytes, more than the {most} that so short a frame may hold")
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    if size > 0:
+        # As all writers do it: the frame says how much it holds, and no more memory than that is taken.
+        with suppress(zstandard.ZstdError):
+            return bytes(zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False))
+    return _in_pieces(data, size, most)
+
+
+def _in_pieces(data: bytes, size: int, most: int) -> bytes:
+    """The content of a frame that does not say how large it is; otherwise what is wrong with it.
+
+    Each piece of input is small enough that what it can come to stays within the limit, up to one block.
+    """
+    reader = zstandard.ZstdDecompressor().decompressobj()
     parts: list[bytes] = []
     total = at = 0
-    while at < len(data) and not decompressor.eof:
+    while at < len(data) and not reader.eof:
         step = max(1, (most - total) // _MAX_RATIO)
-        parts.append(decompressor.decompress(data[at : at + step]))
+        parts.append(reader.decompress(data[at : at + step]))
         total += len(parts[-1])
         at += step
         if total > most:
             raise ValueError(f"the frame holds more than the {most} bytes that so short a frame may hold")
-    if not decompressor.eof:
+    if not reader.eof:
         raise ValueError("the frame is cut off")
-    if decompressor.unused_data or at < len(data):
+    if reader.unused_data or at < len(data):
         raise ValueError("bytes follow the frame")
     if size not in (-1, total):
         raise ValueError(f"the frame claims {size} bytes and holds {total}")

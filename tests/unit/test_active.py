@@ -24,7 +24,7 @@ from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, edges_name
 from shared.plan.grid import Chunk, Grid, neighbour, opposite
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
-from tests.volumes import Volume, edge_list, random_volume
+from tests.volumes import Volume, by_face, edge_list, random_volume
 
 Pair = tuple[int, int]
 NOTHING = Components()
@@ -59,7 +59,7 @@ def decide(
 
 def pairs(active: ActiveEdges) -> dict[int, list[list[int]]]:
     """The active edges through each face."""
-    return {face: found.tolist() for face, found in active.outside.items()}
+    return {face: found.tolist() for face, found in by_face(active).items()}
 
 
 def test_inside_edges() -> None:
@@ -69,14 +69,14 @@ def test_inside_edges() -> None:
     active = decide(B, inside=edges, own=listing([a, b], [c, d]))
     assert active.inside.tolist() == [[a, b], [c, d], [a, a]]
     assert active.supervoxels.tolist() == [a, b, c, d, e]
-    assert active.outside == {}
+    assert not len(active.outside)
 
 
 def test_no_files_at_all() -> None:
     """A chunk without edges has no supervoxels, even if its component file lists some."""
     active = decide(B, own=listing([sv(B, 1), sv(B, 2)]))
     assert len(active.supervoxels) == len(active.inside) == active.disagreements == 0
-    assert active.outside == {} and active.unlisted == 2
+    assert not len(active.outside) and active.unlisted == 2
 
 
 @pytest.mark.parametrize("says", [True, False])
@@ -113,7 +113,7 @@ def test_each_lower_neighbour_decides_its_own_face() -> None:
 def test_lower_neighbour_without_file() -> None:
     """A lower neighbour that has no component file says no to every edge."""
     active = decide(B, between=[(sv(B, 1), sv(A, 1))], own=listing([sv(B, 1), sv(A, 1)]))
-    assert active.outside == {} and active.disagreements == 1
+    assert not len(active.outside) and active.disagreements == 1
 
 
 def test_cross_edges_are_always_active() -> None:
@@ -151,7 +151,7 @@ def test_supervoxels_of_inactive_edges_stand_alone() -> None:
     a, b, c, d = sv(A, 1), sv(A, 2), sv(A, 3), sv(B, 1)
     active = decide(A, inside=[(a, b)], between=[(c, d)])
     assert active.supervoxels.tolist() == [a, b, c]
-    assert len(active.inside) == 0 and active.outside == {}
+    assert len(active.inside) == 0 and not len(active.outside)
     built = build_layer2(PLAN, A, active)
     assert len(built.handoff.nodes) == 0
     assert built.handoff.totals == {
@@ -257,8 +257,8 @@ def test_both_sides_store_the_same(volume: Volume) -> None:
     """For random volumes: what leaves a chunk through a face enters the next one through the opposite face."""
     found = decide_all(volume)
     for chunk, active in found.items():
-        for face, there in active.outside.items():
-            back = found[neighbour(chunk, face)].outside[opposite(face)]
+        for face, there in by_face(active).items():
+            back = by_face(found[neighbour(chunk, face)])[opposite(face)]
             assert sorted(there.tolist()) == sorted(back[:, ::-1].tolist())
 
 
@@ -269,9 +269,7 @@ def test_facts_of_random_volumes(volume: Volume) -> None:
     found = decide_all(volume)
     supervoxels = {node for active in found.values() for node in active.supervoxels.tolist()}
     edges = {frozenset(pair) for active in found.values() for pair in active.inside.tolist()}
-    edges |= {
-        frozenset(pair) for active in found.values() for part in active.outside.values() for pair in part.tolist()
-    }
+    edges |= {frozenset(pair) for active in found.values() for pair in active.outside.tolist()}
     assert supervoxels == volume.supervoxels
     assert edges == {frozenset(pair) for pair in volume.active}
     assert sum(active.disagreements for active in found.values()) == volume.disagreements
@@ -295,7 +293,7 @@ def test_order_of_edges_does_not_matter(volume: Volume, rng: object) -> None:
         one, other = (active_edges(plan, chunk, part, own, {}, "file") for part in (edges, again))
         assert one.supervoxels.tolist() == other.supervoxels.tolist()
         assert sorted(one.inside.tolist()) == sorted(other.inside.tolist())
-        assert {face: sorted(part.tolist()) for face, part in one.outside.items()} == {
-            face: sorted(part.tolist()) for face, part in other.outside.items()
+        assert {face: sorted(part.tolist()) for face, part in by_face(one).items()} == {
+            face: sorted(part.tolist()) for face, part in by_face(other).items()
         }
         assert (one.disagreements, one.unlisted) == (other.disagreements, other.unlisted)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.labels import connected_labels, distinct, places, starts_of, unique_rows
+from shared.build.labels import connected_labels, distinct, grouped, places, split_rows, unique_rows
 
 Pair = tuple[int, int]
 ids = st.integers(0, 2**64 - 1) | st.integers(0, 3) | st.integers(2**53, 2**53 + 3)
@@ -104,17 +104,27 @@ def test_large_graph() -> None:
     assert found[100_000:].tolist() == [1, 2]
 
 
-@given(st.lists(st.integers(0, 6)), st.integers(0, 4))
+@given(st.lists(st.integers(0, 6)), st.integers(0, 4) | st.just(1 << 16))
 @settings(max_examples=50, deadline=None)
-def test_starts(groups: list[int], more: int) -> None:
-    """Each group's rows are those between its start and the next; groups without rows are empty."""
-    groups = sorted(groups)
-    count = max(groups, default=-1) + 1 + more
-    starts = starts_of(np.array(groups, np.int64), count)
-    assert len(starts) == count + 1 and starts.dtype == np.int64
-    assert [groups[starts[n] : starts[n + 1]] for n in range(count)] == [
-        [n] * groups.count(n) for n in range(count)
-    ]
+def test_grouped(labels: list[int], more: int) -> None:
+    """Each label's positions, in order, are those between its start and the next; labels may be without any."""
+    count = max(labels, default=-1) + 1 + more
+    order, starts = grouped(np.array(labels, np.int64), count)
+    assert len(starts) == count + 1 and starts[-1] == len(labels)
+    for label in range(min(count, 12)):
+        found = order[starts[label] : starts[label + 1]].tolist()
+        assert found == [at for at, other in enumerate(labels) if other == label]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), ids)))
+@settings(max_examples=50, deadline=None)
+def test_split_rows(rows: list[tuple[int, int]]) -> None:
+    """The rows of each number are those that have it, in their order, and only numbers with rows are there."""
+    rows = sorted(set(rows))
+    found = split_rows(unique_rows(*np.array(rows, np.uint64).reshape(-1, 2).T))
+    assert {number: column.tolist() for number, (column,) in found.items()} == {
+        number: [other for first, other in rows if first == number] for number in {first for first, _ in rows}
+    }
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])

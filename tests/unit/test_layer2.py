@@ -9,7 +9,7 @@ Grid((2, 1, 1)): layer 2 has the chunks A and B, layer 3 is the root layer
 
 from __future__ import annotations
 
-import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from shared.plan.plan import Plan
 from shared.table.cells import Cells
 from tests.harness import decoded
 from tests.unit.test_active import decide_all, volumes
-from tests.volumes import Volume
+from tests.volumes import Volume, by_face
 
 Rows = dict[str, dict[str, object]]
 Pair = tuple[int, int]
@@ -57,7 +57,8 @@ def active_of(
     return ActiveEdges(
         np.array(sorted(supervoxels), np.uint64),
         np.array(inside, np.uint64).reshape(-1, 2),
-        {face: np.array(pairs, np.uint64).reshape(-1, 2) for face, pairs in outside.items()},
+        np.array([pair for pairs in outside.values() for pair in pairs], np.uint64).reshape(-1, 2),
+        np.array([face for face, pairs in outside.items() for _ in pairs], np.int64),
         disagreements,
         unlisted,
     )
@@ -254,14 +255,12 @@ def test_order_of_edges_does_not_matter(volume: Volume, seed: int) -> None:
     """For random volumes: building twice, or from permuted edges, gives the same cells and hand-off bytes."""
     rng = np.random.default_rng(seed)
     for chunk, active in decide_all(volume).items():
-        mixed = list(active.outside.items())
-        random.Random(seed).shuffle(mixed)
-        permuted = ActiveEdges(
-            active.supervoxels,
-            rng.permutation(active.inside, axis=0)[:, :: rng.choice([-1, 1])],
-            {face: rng.permutation(pairs, axis=0) for face, pairs in mixed},
-            active.disagreements,
-            active.unlisted,
+        order = rng.permutation(len(active.faces))
+        permuted = replace(
+            active,
+            inside=rng.permutation(active.inside, axis=0)[:, :: rng.choice([-1, 1])],
+            outside=active.outside[order],
+            faces=active.faces[order],
         )
         first = raw(build_layer2(volume.plan, chunk, active))
         assert first == raw(build_layer2(volume.plan, chunk, active))
@@ -279,7 +278,7 @@ def test_every_supervoxel_has_its_node(volume: Volume) -> None:
         lists = {row(child): int(key) for key, cells in rows.items() for child in cells.get("0:children", [])}
         assert parents == lists
         assert {row(supervoxel) for supervoxel in active.supervoxels.tolist()} <= set(parents)
-        for face, pairs in active.outside.items():
+        for face, pairs in by_face(active).items():
             edges, lifted = faces_of(built)[face]
             assert set(lifted) == {(near, parents[row(near)]) for near in pairs[:, 0].tolist()}
             assert set(edges) == {(parents[row(near)], far) for near, far in pairs.tolist()}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -546,16 +546,15 @@ def test_order_does_not_matter(volume: Volume, seed: int) -> None:
     cells and hand-off bytes in every layer."""
     rng = np.random.default_rng(seed)
     active = decide_all(volume)
-    permuted = {
-        chunk: ActiveEdges(
-            found.supervoxels,
-            rng.permutation(found.inside, axis=0),
-            {face: rng.permutation(pairs, axis=0) for face, pairs in reversed(found.outside.items())},
-            found.disagreements,
-            found.unlisted,
+    permuted = {}
+    for chunk, found in active.items():
+        order = rng.permutation(len(found.faces))
+        permuted[chunk] = replace(
+            found,
+            inside=rng.permutation(found.inside, axis=0),
+            outside=found.outside[order],
+            faces=found.faces[order],
         )
-        for chunk, found in active.items()
-    }
     first = build_all(volume.plan, active)
     again = build_all(volume.plan, permuted, random.Random(seed))
     assert {chunk: raw(built) for chunk, built in first.items()} == {
