@@ -10,10 +10,12 @@ allocated for what a damaged header claims.
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,12 @@ def decode_face_map(data: bytes, file: str, chunk: Chunk, face: int) -> FaceMap:
     return FaceMap(old, nodes[new])
 
 
+@lru_cache(maxsize=256)
+def _names(*faces: int) -> tuple[str, ...]:
+    """The columns of a hand-off with these faces; those of a face stand together, faces in order."""
+    return ("nodes", *(f"{name}.{face}" for face in FACES if face in faces for name in _COLUMNS))
+
+
 def _columns(handoff: HandOff) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     yield "nodes", np.ascontiguousarray(handoff.nodes, "<u8")
     for number in sorted(handoff.faces):
@@ -137,17 +145,15 @@ class _Reader:
             _layer(layer): {name: _count(count) for name, count in counts.items()}
             for layer, counts in header["totals"].items()
         }
-        self.at: dict[str, tuple[int, int, int]] = {}
-        for name, dtype, count, size in header["sections"]:
-            if name in self.at or _DTYPES[name] != dtype:
-                raise ValueError(f"column {name!r:.100} stands twice, or with type {dtype!r:.100}")
-            self.at[name] = _count(count), at, _count(size)
-            at += size
-        self.faces = [face for face in FACES if any(f"{name}.{face}" in self.at for name in _COLUMNS)]
-        wanted = {"nodes"} | {f"{name}.{face}" for face in self.faces for name in _COLUMNS}
-        if missing := sorted(wanted - set(self.at)):
-            raise ValueError(f"it lacks the columns {missing}")
-        return Chunk(*map(_count, header["chunk"])), at
+        names, dtypes, counts, sizes = zip(*header["sections"], strict=True)
+        self.faces = [int(name[5:]) for name in names if name.startswith("near.")]
+        if names != _names(*self.faces) or dtypes != tuple(map(_DTYPES.__getitem__, names)):
+            raise ValueError(f"its columns are {names!r:.200}, of types {dtypes!r:.200}")
+        if {int} != set(map(type, counts + sizes)) or min(counts + sizes) < 0:
+            raise ValueError(f"its columns have the lengths {counts!r:.200} and sizes {sizes!r:.200}")
+        *starts, end = itertools.accumulate(sizes, initial=at)
+        self.at = dict(zip(names, zip(counts, starts, sizes, strict=True), strict=True))
+        return Chunk(*map(_count, header["chunk"])), end
 
     def check(self, good: bool, reason: str) -> None:
         if not good:
@@ -162,10 +168,11 @@ class _Reader:
         count, at, size = self.at[name]
         dtype = np.dtype(_DTYPES[name])
         bytes_out = count * dtype.itemsize
-        self.check(bytes_out <= size * _MAX_RATIO, f"column {name} is damaged")
         frame = self.data[at : at + size]
         try:
-            self.check(zstandard.frame_content_size(frame) == bytes_out, f"column {name} is damaged")
+            claimed = zstandard.frame_content_size(frame)
+            if claimed != bytes_out or bytes_out > size * _MAX_RATIO:
+                self.check(False, f"column {name} is damaged")
             content = decompressor().decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise DataError(self.file, self.chunk, f"hand-off: column {name} is damaged ({error})") from error

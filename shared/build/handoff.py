@@ -9,6 +9,7 @@ of an edge is the other side's node as it was one layer lower (for layer 2: a su
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,15 +65,25 @@ class HandOff:
         return FaceMap(found.old, self.nodes[found.new])
 
 
-def check_inside(ids: IdLayout, chunk: Chunk, nodes: Ids, file: str) -> None:
-    """DataError, naming `file`, unless each node is of `chunk` or of a chunk of layer 2 or more below it."""
-    layers = ids.layers(nodes)
-    for layer in np.unique(layers).tolist():
-        own = nodes[layers == layer]
-        if 2 <= layer <= chunk.layer:
-            own = own[(ids.coords(own, layer) >> chunk.layer - layer != chunk.coords).any(axis=1)]
-        if len(own):
-            raise DataError(file, chunk, f"hand-off: node {own[0]} is not of this chunk, nor of one below it")
+def check_inside(ids: IdLayout, parts: Sequence[tuple[Chunk, Ids, str]]) -> None:
+    """DataError, naming the file, unless each node is of the chunk that hands it off, or of one below it.
+
+    A part is a chunk, nodes and the file that they are from; all chunks are of one layer.
+    """
+    nodes = np.concatenate([NO_IDS, *(part for _, part, _ in parts)])
+    owner = np.repeat(np.arange(len(parts)), [len(part) for _, part, _ in parts])
+    wanted = np.array([chunk.coords for chunk, _, _ in parts], np.int64).reshape(-1, 3)
+    layers = ids.layers(nodes).astype(np.int64)
+    wrong = np.ones(len(nodes), dtype=bool)
+    for layer in np.flatnonzero(np.bincount(layers)).tolist():
+        at = np.flatnonzero(layers == layer)
+        if 2 <= layer <= parts[0][0].layer:
+            coords = ids.coords(nodes[at], layer) >> parts[0][0].layer - layer
+            wrong[at] = (coords != wanted[owner[at]]).any(axis=1)
+    if wrong.any():
+        first = np.flatnonzero(wrong)[0]
+        chunk, _, file = parts[owner[first]]
+        raise DataError(file, chunk, f"hand-off: node {nodes[first]} is not of this chunk, nor of one below it")
 
 
 def add_totals(parts: list[Totals]) -> Totals:

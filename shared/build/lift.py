@@ -40,8 +40,9 @@ class Lifted:
 
 def lift_edges(
     grid: Grid, children: Mapping[Chunk, HandOff], outside: FaceMaps | None, waiting: Ids
-) -> list[Lifted]:
-    """All edges of the children of a chunk; `waiting` has all their nodes, sorted.
+) -> tuple[list[Lifted], Index]:
+    """All edges of the children of a chunk, and the distinct pairs (n, 2) of positions in `waiting` that the
+    inner ones join; `waiting` has all nodes of the children, sorted.
 
     DataError if an edge between children does not come from both sides, or if the chunk outside
     that an edge leads to does not know its far end, or lies outside the grid.
@@ -65,13 +66,12 @@ def lift_edges(
             else:
                 far = _lift(handoff, face, other, outside[other, opposite(number)])
                 edges.append(Lifted(number, layer, near, far, inner=False))
-    _compare_sides(inner, waiting)
-    return edges
+    return edges, _joined(inner, waiting)
 
 
 def _lift(handoff: HandOff, face: Face, other: Chunk, found: FaceMap) -> Ids:
-    at = np.minimum(np.searchsorted(found.old, face.far), max(len(found.old) - 1, 0))
-    missing = found.old[at] != face.far if len(found.old) else np.ones(len(face.far), bool)
+    at = found.old.searchsorted(face.far)
+    missing = found.old.take(at, mode="clip") != face.far if len(found.old) else np.ones(len(face.far), bool)
     if missing.any():
         first = np.flatnonzero(missing)[0]
         raise _one_sided(handoff.chunk, other, handoff.nodes[face.near[first]], face.far[first])
@@ -79,26 +79,30 @@ def _lift(handoff: HandOff, face: Face, other: Chunk, found: FaceMap) -> Ids:
     return lifted
 
 
-def _compare_sides(inner: Mapping[tuple[Chunk, int], Lifted], waiting: Ids) -> None:
-    """DataError if the edges between two children join other nodes by one side's word than by the other's."""
+def _joined(inner: Mapping[tuple[Chunk, int], Lifted], waiting: Ids) -> Index:
+    """The pairs that inner edges join; DataError if it is not the same pairs by one side's word as by the other's.
+
+    Both sides have edges here: each one's far ends were found in the other's map. No pair of nodes has
+    edges through two faces, so all faces are compared at once.
+    """
     count = max(len(waiting), 1)
+    pairs: dict[tuple[Chunk, int], Index] = {}
     for (child, number), part in inner.items():
-        if number % 2 == 0:
-            continue
-        # Both sides have edges here: each one's far ends were found in the other's map.
-        other = neighbour(child, number)
-        back = inner[other, opposite(number)]
-        here = np.unique(part.near * count + np.searchsorted(waiting, part.far))
-        there = np.unique(np.searchsorted(waiting, back.far) * count + back.near)
-        if np.array_equal(here, there):
-            continue
-        for knows, lacks, edges in (
-            (child, other, np.setdiff1d(here, there)),
-            (other, child, np.setdiff1d(there, here)),
-        ):
-            if len(edges):
-                low, high = waiting[edges[0] // count], waiting[edges[0] % count]
-                raise _one_sided(knows, lacks, *((low, high) if knows == child else (high, low)))
+        far = np.searchsorted(waiting, part.far)
+        pairs[child, number] = part.near * count + far if number % 2 else far * count + part.near
+    empty = np.zeros(0, dtype=np.int64)
+    there, here = (
+        np.unique(np.concatenate([empty, *(found for (_, number), found in pairs.items() if number % 2 == side)]))
+        for side in range(2)
+    )
+    if not np.array_equal(here, there):
+        for (child, number), found in pairs.items():
+            alone = np.setdiff1d(found, there if number % 2 else here)
+            if len(alone):
+                low, high = waiting[alone[0] // count], waiting[alone[0] % count]
+                ends = (low, high) if number % 2 else (high, low)
+                raise _one_sided(child, neighbour(child, number), *ends)
+    return np.stack([here // count, here % count], axis=1)
 
 
 def _one_sided(knows: Chunk, lacks: Chunk, near: np.uint64, far: np.uint64) -> DataError:

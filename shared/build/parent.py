@@ -13,10 +13,10 @@ import numpy as np
 
 from shared.build.emit import Built, counter_cells, edge_cells, final_cells, node_cells
 from shared.build.handoff import Face, HandOff, add_totals
-from shared.build.labels import Index, connected_labels, unique_rows
+from shared.build.labels import Index, connected_labels, split_rows, unique_rows
 from shared.build.lift import FaceMaps, Lifted, lift_edges
 from shared.plan.grid import Chunk
-from shared.plan.ids import Ids
+from shared.plan.ids import NO_IDS, Ids
 from shared.plan.plan import Plan
 from shared.table.cells import Cells
 from shared.table.columns import cross_edges
@@ -34,8 +34,8 @@ def build_parent(plan: Plan, chunk: Chunk, children: Mapping[Chunk, HandOff], ou
     what the other side knows; whether it has that very edge shows where both are children of one chunk.
     """
     waiting = np.sort(np.concatenate([child.nodes for child in children.values()]))
-    edges = lift_edges(plan.grid, children, outside, waiting)
-    labels = connected_labels(len(waiting), _joining(edges, waiting))
+    edges, joined_pairs = lift_edges(plan.grid, children, outside, waiting)
+    labels = connected_labels(len(waiting), joined_pairs)
     count = int(labels.max(initial=-1)) + 1
     lowest = _lowest_cross_layer(edges, labels, count)
 
@@ -77,13 +77,6 @@ def build_parent(plan: Plan, chunk: Chunk, children: Mapping[Chunk, HandOff], ou
     )
 
 
-def _joining(edges: list[Lifted], waiting: Ids) -> Index:
-    """The edges between children as pairs of positions in `waiting`; by one side's word, as both say the same."""
-    inner = [part for part in edges if part.inner and part.face % 2]
-    parts = [np.stack([part.near, np.searchsorted(waiting, part.far)], 1) for part in inner]
-    return np.concatenate([np.zeros((0, 2), dtype=np.int64), *parts])
-
-
 def _lowest_cross_layer(edges: list[Lifted], labels: Index, count: int) -> Index:
     """For each component the lowest cross layer of the edges that leave the chunk."""
     lowest = np.full(count, _NEVER)
@@ -100,25 +93,30 @@ def _cross_cells(plan: Plan, chunk: Chunk, edges: list[Lifted], waiting: Ids) ->
     Nodes that a child carried upward from a lower layer have had theirs written by then.
     """
     own = plan.ids.layers(waiting) == chunk.layer - 1
+    layer, near, far = _columns([(part.layer, part) for part in edges if part.lifted])
+    keep = own[near]
+    columns = unique_rows(layer[keep], waiting[near[keep]], far[keep])
     cells = []
-    for layer in sorted({part.layer for part in edges if part.lifted}):
-        parts = [part for part in edges if part.lifted and part.layer == layer]
-        near = np.concatenate([part.near for part in parts])
-        far = np.concatenate([part.far for part in parts])
-        keep = own[near]
-        near_id, far_id = unique_rows(waiting[near[keep]], far[keep])
-        cells += edge_cells(cross_edges(layer), near_id, near_id, far_id)
+    for number, (near_id, far_id) in split_rows(columns).items():
+        cells += edge_cells(cross_edges(number), near_id, near_id, far_id)
     return cells
 
 
 def _faces(edges: list[Lifted], waiting: Ids, renamed: Ids, nodes: Ids) -> dict[int, Face]:
     """What leaves through each face of the parent; `renamed` is the new name of each waiting node."""
-    position = np.searchsorted(nodes, renamed)
-    faces = {}
-    for number in sorted({part.face for part in edges if not part.inner}):
-        parts = [part for part in edges if not part.inner and part.face == number]
-        near = np.concatenate([part.near for part in parts])
-        at, far = unique_rows(position[near], np.concatenate([part.far for part in parts]))
-        old, new = unique_rows(waiting[near], position[near])
-        faces[number] = Face(at.astype(np.uint32), far, old, new.astype(np.uint32))
-    return faces
+    number, near, far = _columns([(part.face, part) for part in edges if not part.inner])
+    position = np.searchsorted(nodes, renamed)[near]
+    leaving = split_rows(unique_rows(number, position, far))
+    maps = split_rows(unique_rows(number, waiting[near], position))
+    return {
+        face: Face(at.astype(np.uint32), ends, old, new.astype(np.uint32))
+        for (face, (at, ends)), (old, new) in zip(leaving.items(), maps.values(), strict=True)
+    }
+
+
+def _columns(parts: list[tuple[int, Lifted]]) -> tuple[Index, Index, Ids]:
+    """Parts as one table: the number given with each, near and far ends."""
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), NO_IDS
+    numbers = np.repeat([number for number, _ in parts], [len(part.near) for _, part in parts])
+    return numbers, *(np.concatenate([getattr(part, end) for _, part in parts]) for end in ("near", "far"))

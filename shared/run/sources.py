@@ -73,13 +73,13 @@ class Sources:
             return f"{self.scratch.folder}/{record.handoff_name(of)}"
 
         handoffs = {child: decode_handoff(stored[child], file(child), child) for child in children}
-        for child, handoff in handoffs.items():
-            check_inside(plan.ids, child, handoff.nodes, file(child))
+        handed = [(child, handoff.nodes, file(child)) for child, handoff in handoffs.items()]
         outside: dict[tuple[Chunk, int], FaceMap] = {}
         for child, handoff in handoffs.items():
             for face, other in plan.grid.neighbours(child).items():
                 if face in handoff.faces and other in stored and other not in handoffs:
                     back = opposite(face)
                     outside[other, back] = decode_face_map(stored[other], file(other), other, back)
-                    check_inside(plan.ids, other, outside[other, back].new, file(other))
+                    handed.append((other, outside[other, back].new, file(other)))
+        check_inside(plan.ids, handed)
         return build_parent(plan, chunk, handoffs, None if plan.test else outside)

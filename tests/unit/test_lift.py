@@ -44,7 +44,13 @@ def face_map(pairs: Pairs) -> FaceMap:
 
 def lift(children: list[HandOff], outside: dict[tuple[Chunk, int], FaceMap] | None) -> list[Lifted]:
     waiting = np.sort(np.concatenate([child.nodes for child in children]))
-    return lift_edges(GRID, {child.chunk: child for child in children}, outside, waiting)
+    return lift_edges(GRID, {child.chunk: child for child in children}, outside, waiting)[0]
+
+
+def joined(children: list[HandOff]) -> list[list[int]]:
+    """The pairs of positions that edges between the children join."""
+    waiting = np.sort(np.concatenate([child.nodes for child in children]))
+    return lift_edges(GRID, {child.chunk: child for child in children}, None, waiting)[1].tolist()
 
 
 CHILDREN = [
@@ -76,9 +82,15 @@ def test_without_maps_from_outside() -> None:
     assert by_hand(lift(CHILDREN, None))[2] == (1, 3, [3], [900], False, False)
 
 
+def test_joined_pairs() -> None:
+    """Edges between children join their nodes, lower side first, whichever child comes first."""
+    assert joined(CHILDREN) == joined(CHILDREN[::-1]) == [[0, 1], [2, 3]]
+
+
 def test_no_edges() -> None:
-    """Children without faces have no edges."""
-    assert lift([handoff(A, [], {}), handoff(B, [], {})], {}) == []
+    """Children without faces have no edges, and nothing is joined."""
+    children = [handoff(A, [], {}), handoff(B, [], {})]
+    assert lift(children, {}) == joined(children) == []
 
 
 @pytest.mark.parametrize("known", [[], [100], [299, 302], [1000], [298]])
@@ -147,6 +159,7 @@ def test_sides_agree_or_not(one: Pairs, other: Pairs) -> None:
     children = [side(A, 100, 1, one, 200), side(B, 200, 0, [(b, a) for a, b in other], 100)]
     if set(one) == set(other):
         assert len(lift(children, {})) == 2
+        assert joined(children) == [[a, 4 + b] for a, b in sorted(one)]
     else:
         with pytest.raises(DataError, match="has no such edge"):
             lift(children, {})
