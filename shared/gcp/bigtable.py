@@ -126,7 +126,7 @@ class BigtableTable:
         Raises StateError without the table, and IngestError naming row and status when a row is
         refused, or still fails when the deadline has passed.
         """
-        mutate = self._mutate or self._stub("MutateRows", WRITE_SECONDS)
+        mutate = self._mutate or self._mutate_rows
         flying: deque[tuple[Rows, Iterable[bytes]]] = deque()
         total = 0
         for rows in encode_rows(cells, timestamp_ms * 1000):
@@ -151,6 +151,10 @@ class BigtableTable:
     @cached_property
     def _channel(self) -> Any:
         return bigtable_channel(self._endpoints)
+
+    @cached_property
+    def _mutate_rows(self) -> Mutate:
+        return self._stub("MutateRows", WRITE_SECONDS)
 
     def _stub(self, method: str, timeout: float) -> Callable[[bytes], Iterable[bytes]]:
         """Calls a method with an encoded request; its answers come encoded."""

@@ -59,16 +59,19 @@ def decode_components(data: bytes | None, file: str, chunk: Chunk) -> Components
         raise DataError(file, chunk, f"not a Components message ({error})") from error
     flat = np.array(message.components, dtype=np.uint64)
     heads = _heads(flat, file, chunk)
-    lengths = flat[heads].astype(np.int64)
-    ids = np.delete(flat, heads)
-    labels = np.repeat(np.arange(len(heads), dtype=np.int64), lengths)
-    order = np.argsort(ids, kind="stable")  # labels rise in the file, so they rise within an id too
+    listed = np.ones(len(flat), dtype=bool)
+    listed[heads] = False
+    ids = flat[listed]
+    labels = np.repeat(np.arange(len(heads)), flat[heads].view(np.int64))
+    order = np.argsort(ids)
     ids, labels = ids[order], labels[order]
     again = ids[1:] == ids[:-1]
+    if not again.any():
+        return Components(ids, labels)
     clash = np.flatnonzero(again & (labels[1:] != labels[:-1]))
     if len(clash):
         raise DataError(file, chunk, f"supervoxel {ids[clash[0]]} is in two components")
-    first = np.concatenate([[True], ~again]) if len(ids) else np.zeros(0, bool)
+    first = np.concatenate([[True], ~again])
     return Components(ids[first], labels[first])
 
 
