@@ -35,13 +35,15 @@ def node_cells(nodes: Ids, members: Ids, labels: Index) -> list[Cells]:
     ]
 
 
-def edge_cells(column: Column, nodes: Ids, near: Ids, far: Ids) -> list[Cells]:
-    """One cell for each distinct node in `nodes` (sorted), with its rows of (near, far)."""
+def edge_cells(column: Column, nodes: Ids, near: Ids | None, far: Ids) -> list[Cells]:
+    """One cell for each distinct node in `nodes` (sorted), with its rows of (near, far); without `near` the
+    near end is the node itself."""
     if not len(nodes):
         return []
     ends = np.flatnonzero(nodes[1:] != nodes[:-1]) + 1
     starts = np.concatenate([[0], ends, [len(nodes)]])
-    return [list_cells(column, nodes[starts[:-1]], starts, np.stack([near, far], axis=1))]
+    rows = far if near is None else np.stack([near, far], axis=1)
+    return [list_cells(column, nodes[starts[:-1]], starts, rows, own=near is None)]
 
 
 def final_cells(plan: Plan, chunk: Chunk, final: Ids) -> tuple[list[Cells], int]:

@@ -6,6 +6,8 @@ two can contradict each other.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -84,19 +86,18 @@ def grouped(labels: Index, count: int) -> tuple[Index, Index]:
     return np.argsort(small, kind="stable"), starts
 
 
-def unique_rows(*columns: npt.NDArray[np.uint64] | Index) -> list[npt.NDArray[np.uint64]]:
-    """The distinct rows of a table given as columns, sorted by the first column, then the next."""
-    table = [np.asarray(column, dtype=np.uint64) for column in columns]
-    order = np.lexsort(table[::-1])
-    table = [column[order] for column in table]
+def unique_rows(*columns: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """The distinct rows of a table given as columns, sorted by the first column, then the next; types as given."""
+    order = np.lexsort(columns[::-1])
+    table = [column[order] for column in columns]
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True
     for column in table:
         new[1:] |= column[1:] != column[:-1]
-    return [column[new] for column in table]
+    return table if new.all() else [column[new] for column in table]
 
 
-def split_rows(columns: list[npt.NDArray[np.uint64]]) -> dict[int, list[npt.NDArray[np.uint64]]]:
+def split_rows(columns: list[npt.NDArray[Any]]) -> dict[int, list[npt.NDArray[Any]]]:
     """The rows of a table sorted by its first column, a small number: by that number, without it."""
     first, *others = columns
     ends = np.cumsum(np.bincount(first.astype(np.int64))).tolist()

@@ -66,10 +66,10 @@ def _atomic_cells(chunk: Chunk, near: Ids, active: ActiveEdges) -> list[Cells]:
 
 def _faces(near: Index, active: ActiveEdges) -> dict[int, Face]:
     """What leaves through each face; `near` are positions among the waiting nodes."""
-    own, outside = active.outside[:, 0], active.outside[:, 1]
+    own, outside, near = active.outside[:, 0], active.outside[:, 1], near.astype(np.uint32)
     edges = split_rows(unique_rows(active.faces, near, outside))
     maps = split_rows(unique_rows(active.faces, own, near))
     return {
-        face: Face(at.astype(np.uint32), far, old, new.astype(np.uint32))
+        face: Face(at, far, old, new)
         for (face, (at, far)), (old, new) in zip(edges.items(), maps.values(), strict=True)
     }

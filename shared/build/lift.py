@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.build.handoff import Face, FaceMap, HandOff
+from shared.build.handoff import Face, FaceMap, HandOff, Positions
 from shared.build.labels import Index
 from shared.errors import DataError
 from shared.plan.grid import Chunk, Grid, cross_layer, neighbour, opposite
@@ -24,7 +24,7 @@ FaceMaps = Mapping[tuple[Chunk, int], FaceMap]
 
 @dataclass(frozen=True)
 class Lifted:
-    """The edges through one face of one child: `near` positions in the waiting nodes, `far` ids.
+    """The edges through one face of one child: `near` positions (uint32) in the waiting nodes, `far` ids.
 
     `layer` is their cross layer; `inner` edges lead to another child, the others leave the parent
     through its face of the same number. `lifted` is False where no map was given.
@@ -32,7 +32,7 @@ class Lifted:
 
     face: int
     layer: int
-    near: Index
+    near: Positions
     far: Ids
     inner: bool
     lifted: bool = True
@@ -50,7 +50,7 @@ def lift_edges(
     edges = []
     inner: dict[tuple[Chunk, int], Lifted] = {}
     for child, handoff in children.items():
-        positions = np.searchsorted(waiting, handoff.nodes)
+        positions = np.searchsorted(waiting, handoff.nodes).astype(np.uint32)
         for number, face in handoff.faces.items():
             near, other = positions[face.near], neighbour(child, number)
             if other not in grid:
@@ -89,7 +89,8 @@ def _joined(inner: Mapping[tuple[Chunk, int], Lifted], waiting: Ids) -> Index:
     pairs: dict[tuple[Chunk, int], Index] = {}
     for (child, number), part in inner.items():
         far = np.searchsorted(waiting, part.far)
-        pairs[child, number] = part.near * count + far if number % 2 else far * count + part.near
+        near = part.near.astype(np.int64)
+        pairs[child, number] = near * count + far if number % 2 else far * count + near
     empty = np.zeros(0, dtype=np.int64)
     there, here = (
         np.unique(np.concatenate([empty, *(found for (_, number), found in pairs.items() if number % 2 == side)]))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from shared.build.emit import Built, counter_cells, edge_cells, final_cells, node_cells
-from shared.build.handoff import Face, HandOff, add_totals
+from shared.build.handoff import Face, HandOff, Positions, add_totals
 from shared.build.labels import Index, connected_labels, split_rows, unique_rows
 from shared.build.lift import FaceMaps, Lifted, lift_edges
 from shared.plan.grid import Chunk
@@ -34,8 +34,9 @@ def build_parent(plan: Plan, chunk: Chunk, children: Mapping[Chunk, HandOff], ou
     what the other side knows; whether it has that very edge shows where both are children of one chunk.
     """
     waiting = np.sort(np.concatenate([child.nodes for child in children.values()]))
-    edges, joined_pairs = lift_edges(plan.grid, children, outside, waiting)
-    labels = connected_labels(len(waiting), joined_pairs)
+    edges, pairs = lift_edges(plan.grid, children, outside, waiting)
+    labels = connected_labels(len(waiting), pairs)
+    del pairs  # of a large parent these are tens of megabytes
     count = int(labels.max(initial=-1)) + 1
     lowest = _lowest_cross_layer(edges, labels, count)
 
@@ -93,30 +94,32 @@ def _cross_cells(plan: Plan, chunk: Chunk, edges: list[Lifted], waiting: Ids) ->
     Nodes that a child carried upward from a lower layer have had theirs written by then.
     """
     own = plan.ids.layers(waiting) == chunk.layer - 1
-    layer, near, far = _columns([(part.layer, part) for part in edges if part.lifted])
-    keep = own[near]
-    columns = unique_rows(layer[keep], waiting[near[keep]], far[keep])
     cells = []
-    for number, (near_id, far_id) in split_rows(columns).items():
-        cells += edge_cells(cross_edges(number), near_id, near_id, far_id)
+    for layer in sorted({part.layer for part in edges if part.lifted}):
+        # A layer at a time: their tables together would be most of the memory that a large parent needs.
+        near, far = _ends([part for part in edges if part.lifted and part.layer == layer])
+        keep = own[near]
+        near, far = unique_rows(near[keep], far[keep])
+        cells += edge_cells(cross_edges(layer), waiting[near], None, far)
     return cells
 
 
 def _faces(edges: list[Lifted], waiting: Ids, renamed: Ids, nodes: Ids) -> dict[int, Face]:
     """What leaves through each face of the parent; `renamed` is the new name of each waiting node."""
-    number, near, far = _columns([(part.face, part) for part in edges if not part.inner])
-    position = np.searchsorted(nodes, renamed)[near]
-    leaving = split_rows(unique_rows(number, position, far))
-    maps = split_rows(unique_rows(number, waiting[near], position))
+    outer = [part for part in edges if not part.inner]
+    number = np.repeat(np.array([part.face for part in outer], np.uint8), [len(part.near) for part in outer])
+    near, far = _ends(outer)
+    position = np.searchsorted(nodes, renamed).astype(np.uint32)
+    leaving = split_rows(unique_rows(number, position[near], far))
+    number, near = unique_rows(number, near)
+    maps = split_rows([number, waiting[near], position[near]])
     return {
-        face: Face(at.astype(np.uint32), ends, old, new.astype(np.uint32))
+        face: Face(at, ends, old, new)
         for (face, (at, ends)), (old, new) in zip(leaving.items(), maps.values(), strict=True)
     }
 
 
-def _columns(parts: list[tuple[int, Lifted]]) -> tuple[Index, Index, Ids]:
-    """Parts as one table: the number given with each, near and far ends."""
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), NO_IDS
-    numbers = np.repeat([number for number, _ in parts], [len(part.near) for _, part in parts])
-    return numbers, *(np.concatenate([getattr(part, end) for _, part in parts]) for end in ("near", "far"))
+def _ends(parts: list[Lifted]) -> tuple[Positions, Ids]:
+    """The near and far ends of all parts."""
+    near = np.concatenate([np.zeros(0, np.uint32), *(part.near for part in parts)])
+    return near, np.concatenate([NO_IDS, *(part.far for part in parts)])

@@ -40,19 +40,27 @@ class NodeCells(Cells):
     bytes each takes ten times the room.
 
     `nodes` (n,) is sorted. The value of node i is the zstd frame of rows `starts[i]` to `starts[i+1]` of
-    `flat`, (m,) or (m, 2) uint64; without `starts` it is the id `flat[i]`, 8 bytes little-endian.
+    `flat`, (m,) or (m, 2) uint64, with `own` of (node, row); without `starts` it is the id `flat[i]`, 8
+    bytes little-endian.
     """
 
     nodes: Ids
 
     def __init__(
-        self, column: Column, nodes: Ids, flat: npt.NDArray[np.uint64], starts: npt.NDArray[np.int64] | None = None
+        self,
+        column: Column,
+        nodes: Ids,
+        flat: npt.NDArray[np.uint64],
+        starts: Index | None = None,
+        own: bool = False,
     ) -> None:
-        for name, value in (("column", column), ("nodes", nodes), ("_flat", flat), ("_starts", starts)):
+        parts = {"column": column, "nodes": nodes, "_flat": flat, "_starts": starts, "_own": own}
+        for name, value in parts.items():
             object.__setattr__(self, name, value)
 
     _flat: npt.NDArray[np.uint64]
-    _starts: npt.NDArray[np.int64] | None
+    _starts: Index | None
+    _own: bool
 
     @property
     def keys(self) -> list[bytes]:
@@ -74,15 +82,17 @@ class NodeCells(Cells):
 
     @property
     def _width(self) -> int:
-        return 8 * (self._flat.shape[1] if self._flat.ndim == 2 else 1)
+        """Bytes of a row."""
+        return 16 if self._own or self._flat.ndim == 2 else 8
 
     def encoded(self, at: Index) -> list[bytes]:
         """The values of the nodes at these positions."""
-        raw = np.ascontiguousarray(self._flat, "<u8").ravel().view(np.uint8).data
-        if self._starts is None:
+        flat, starts = self._rows()
+        raw = flat.ravel().view(np.uint8).data
+        if starts is None:
             return [bytes(raw[8 * one : 8 * one + 8]) for one in at.tolist()]
         width, compress = self._width, compressor(LEVEL).compress
-        ends = zip((self._starts[at] * width).tolist(), (self._starts[at + 1] * width).tolist(), strict=True)
+        ends = zip((starts[at] * width).tolist(), (starts[at + 1] * width).tolist(), strict=True)
         return [
             compress(raw[low:high]) if high - low > STORED else _HEADS[high - low] + raw[low:high]
             for low, high in ends
@@ -90,15 +100,23 @@ class NodeCells(Cells):
 
     def block(self, at: Index, length: int) -> npt.NDArray[np.uint8]:
         """The values of nodes at positions where `lengths` is `length`, as a table (n, length) of bytes."""
-        if self._starts is None:
-            return np.ascontiguousarray(self._flat[at], "<u8").view(np.uint8).reshape(-1, 8)
-        head = len(stored_head(0))
-        rows = (length - head) // self._width
+        flat, starts = self._rows()
+        if starts is None:
+            return flat[at].view(np.uint8).reshape(-1, 8)
+        head = stored_head(length - len(stored_head(0)))
         table = np.empty((len(at), length), np.uint8)
-        table[:, :head] = np.frombuffer(stored_head(length - head), np.uint8)
-        content = self._flat[self._starts[at][:, np.newaxis] + np.arange(rows)]
-        table[:, head:] = np.ascontiguousarray(content, "<u8").reshape(len(at), -1).view(np.uint8)
+        table[:, : len(head)] = np.frombuffer(head, np.uint8)
+        content = flat[starts[at][:, np.newaxis] + np.arange((length - len(head)) // self._width)]
+        table[:, len(head) :] = content.reshape(len(at), -1).view(np.uint8)
         return table
+
+    def _rows(self) -> tuple[npt.NDArray[np.uint64], Index | None]:
+        """All rows, little-endian and side by side, and where each node's begin."""
+        if self._starts is None or not self._own:
+            return np.ascontiguousarray(self._flat, "<u8"), self._starts
+        first, last = self._starts[0], self._starts[-1]
+        near = np.repeat(self.nodes, np.diff(self._starts))
+        return np.stack([near, self._flat[first:last]], axis=1).astype("<u8", copy=False), self._starts - first
 
     def between(self, low: int, high: int | None) -> NodeCells:
         """The cells of nodes from `low` on that are below `high`."""
@@ -107,7 +125,7 @@ class NodeCells(Cells):
         nodes = self.nodes[first:last]
         if self._starts is None:
             return NodeCells(self.column, nodes, self._flat[first:last])
-        return NodeCells(self.column, nodes, self._flat, self._starts[first : last + 1])
+        return NodeCells(self.column, nodes, self._flat, self._starts[first : last + 1], self._own)
 
 
 def id_cells(column: Column, nodes: Ids, ids: Ids) -> NodeCells:
@@ -116,13 +134,13 @@ def id_cells(column: Column, nodes: Ids, ids: Ids) -> NodeCells:
 
 
 def list_cells(
-    column: Column, nodes: Ids, starts: npt.NDArray[np.int64], flat: npt.NDArray[np.uint64]
+    column: Column, nodes: Ids, starts: Index, flat: npt.NDArray[np.uint64], own: bool = False
 ) -> NodeCells:
     """One zstd frame for each node: rows `starts[i]` to `starts[i+1]` of `flat`, (n,) or (n, 2) uint64.
 
-    `nodes` is sorted, and `starts` has one entry more.
+    `nodes` is sorted, and `starts` has one entry more. With `own` a row is the node and what `flat` (n,) has.
     """
-    return NodeCells(column, nodes, flat, starts)
+    return NodeCells(column, nodes, flat, starts, own)
 
 
 def node_keys(nodes: Ids) -> list[bytes]:

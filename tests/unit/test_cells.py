@@ -128,6 +128,23 @@ def test_lists_round_trip(lists: list[list[int]], as_pairs: bool) -> None:
     assert cells.keys == node_keys(nodes)
 
 
+@given(st.lists(st.lists(ids, max_size=5), max_size=9), st.integers(0, 9), st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_own_edges(lists: list[list[int]], low: int, high: int) -> None:
+    """Edges whose near end is the node of the row are pairs of both, in any part of the cells too."""
+    starts = np.cumsum([0, *map(len, lists)])
+    nodes = np.arange(len(lists), dtype=np.uint64)
+    whole = list_cells(cross_edges(3), nodes, starts, array(*(one for part in lists for one in part)), own=True)
+    part = whole.between(low, high)
+    assert part.nodes.tolist() == list(range(len(lists)))[low:high]
+    assert [decode_pairs(value).tolist() for value in part.values] == [
+        [[node, far] for far in lists[node]] for node in part.nodes.tolist()
+    ]
+    for length in set(part.lengths.tolist()) - {0}:
+        at = np.flatnonzero(part.lengths == length)
+        assert [bytes(line) for line in part.block(at, length)] == part.encoded(at)
+
+
 @given(st.integers(0, 2**63 - 1))
 @settings(max_examples=50, deadline=None)
 def test_counters(value: int) -> None:

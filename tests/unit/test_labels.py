@@ -140,10 +140,11 @@ def test_unique_rows(width: int, data: st.DataObject) -> None:
 
 
 def test_unique_rows_of_mixed_columns() -> None:
-    """Positions and ids may stand side by side; the columns given stay as they were."""
-    near, far = np.array([1, 0, 1], np.int64), np.array([2**63 + 1, 5, 2**63 + 1], np.uint64)
+    """Positions and ids may stand side by side, and keep their types; the columns given stay as they were."""
+    near, far = np.array([1, 0, 1], np.uint32), np.array([2**63 + 1, 5, 2**63 + 1], np.uint64)
     found = unique_rows(near, far)
     assert [column.tolist() for column in found] == [[0, 1], [5, 2**63 + 1]]
+    assert [column.dtype for column in found] == [np.uint32, np.uint64]
     assert near.tolist() == [1, 0, 1]
 
 

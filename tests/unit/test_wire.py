@@ -105,12 +105,11 @@ ids = st.integers(1, 40).map(lambda node: node << 40)
 rows_of = st.dictionaries(ids, st.lists(st.integers(0, 2**64 - 1), max_size=12), min_size=1, max_size=30)
 
 
-def node_cells(column: Column, rows: dict[int, list[int]], width: int = 1) -> Cells:
+def node_cells(column: Column, rows: dict[int, list[int]], own: bool = False) -> Cells:
     nodes = sorted(rows)
     starts = np.cumsum([0, *(len(rows[node]) for node in nodes)])
     flat = np.array([value for node in nodes for value in rows[node]], np.uint64)
-    lines = flat if width == 1 else np.stack([flat] * width, axis=1)
-    return list_cells(column, np.array(nodes, np.uint64), starts, lines)
+    return list_cells(column, np.array(nodes, np.uint64), starts, flat, own)
 
 
 @settings(max_examples=200, deadline=None)
@@ -120,7 +119,7 @@ def test_nodes_are_those_of_protobuf(
 ) -> None:
     """Rows of nodes, alone in their table or with cells of several columns, are what protobuf's classes write."""
     parents = np.array(sorted(third), np.uint64), np.array([third[node] for node in sorted(third)], np.uint64)
-    cells = [node_cells(CHILDREN, first), node_cells(cross_edges(12), second, 2), id_cells(PARENT, *parents)]
+    cells = [node_cells(CHILDREN, first), node_cells(cross_edges(12), second, own=True), id_cells(PARENT, *parents)]
     before, entries.FEW = entries.FEW, few
     try:
         found = list(encode_rows([*cells, Cells(COUNTER, [b"i%020d" % 7], [bytes(8)])], time))
