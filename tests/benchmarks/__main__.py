@@ -16,6 +16,7 @@ import click
 from jobs.commands.checking import check
 from jobs.environment import REPOSITORY
 from jobs.local import emulators, processes
+from shared.gcp.clients import Endpoints
 from tests.benchmarks import building, chunks, grids
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
@@ -36,6 +37,14 @@ def emulated(*names: str) -> Iterator[tuple[dict[str, str], dict[str, int], Path
             emulators.stop(folder)
 
 
+@contextmanager
+def empty_table() -> Iterator[tuple[Endpoints, int]]:
+    """A Bigtable emulator of our own, and its process id."""
+    with emulated("bigtable") as (hosts, pids, _):
+        (pid,) = pids.values()
+        yield Endpoints.emulated(hosts), pid
+
+
 @click.command(context_settings={"show_default": True})
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--dataset", type=click.Path(path_type=Path), default=REPOSITORY / "configs" / "example.yml")
@@ -52,14 +61,12 @@ def main(
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
     def write() -> dict[str, object]:
-        with emulated("bigtable") as (hosts, pids, folder):
-            records = {
-                schema: check(dataset, "bench", False, schema).record("bench", "run", TIMESTAMP_MS)
-                for schema in (2, 3)
-            }
-            (pid,) = pids.values()
-            one = building.measure(records, hosts, pid, folder, 1, rounds)
-            return {"one": one, "several": building.measure(records, hosts, pid, folder, threads, rounds)}
+        records = {
+            schema: check(dataset, "bench", False, schema).record("bench", "run", TIMESTAMP_MS) for schema in (2, 3)
+        }
+        with tempfile.TemporaryDirectory(prefix="bench") as place:
+            one = building.measure(records, empty_table, Path(place), 1, rounds)
+            return {"one": one, "several": building.measure(records, empty_table, Path(place), threads, rounds)}
 
     def queue() -> dict[str, object]:
         from tests.benchmarks import coordination
