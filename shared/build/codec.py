@@ -36,6 +36,7 @@ _PREFIX = struct.Struct("<4sBI")
 _CHECKSUM = struct.Struct("<I")
 _COLUMNS = {"near": "<u4", "far": "<u8", "old": "<u8", "new": "<u4"}
 _DTYPES = {"nodes": "<u8"} | {f"{name}.{face}": dtype for face in FACES for name, dtype in _COLUMNS.items()}
+_TYPES = {name: np.dtype(dtype) for name, dtype in _DTYPES.items()}
 _KEYS = {"chunk", "max_root", "totals", "sections"}
 _MAX_RATIO = 1 << 15
 """No zstd frame holds more than this many times its own bytes; a header that claims more is damaged or hostile."""
@@ -72,10 +73,11 @@ def decode_handoff(data: bytes, file: str, chunk: Chunk) -> HandOff:
         near, far, old, new = columns.values()
         reader.check(len(near) == len(far) > 0, f"face {face}: near and far differ in length, or are empty")
         reader.check(len(old) == len(new) > 0, f"face {face}: old and new differ in length, or are empty")
-        reader.check(
-            max(int(near.max()), int(new.max())) < len(nodes), f"face {face} names a node that is not there"
-        )
-        faces[face] = Face(**columns)
+        faces[face] = Face(near, far, old, new)
+    named = [part for face in faces.values() for part in (face.near, face.new)]
+    if named and np.concatenate(named).max() >= len(nodes):
+        (face, *_) = (face for face, part in faces.items() if max(part.near.max(), part.new.max()) >= len(nodes))
+        reader.check(False, f"face {face} names a node that is not there")
     return HandOff(chunk, nodes, faces, reader.max_root, reader.totals)
 
 
@@ -166,7 +168,7 @@ class _Reader:
 
     def column(self, name: str) -> npt.NDArray[Any]:
         count, at, size = self.at[name]
-        dtype = np.dtype(_DTYPES[name])
+        dtype = _TYPES[name]
         bytes_out = count * dtype.itemsize
         frame = self.data[at : at + size]
         try:

@@ -1,4 +1,5 @@
-"""CPU and memory of one layer-2 chunk without any request, from 900 supervoxels to 100,000."""
+"""CPU and memory without any request: one layer-2 chunk from 900 supervoxels to 70,000, and what all layers
+above take beside layer 2, by the size of its chunks."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from jobs.example.files import COMPONENTS, EDGES
 from shared.build.codec import encode_handoff
 from shared.build.emit import Built
 from shared.gcp.wire import encode_rows
+from shared.memory.storage import MemoryStorage
 from shared.plan.grid import Chunk
 from shared.run.record import RunRecord
 from shared.run.sources import Sources
@@ -28,10 +30,7 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
     """Builds the chunk with two lower neighbours of each example."""
     rows: list[dict[str, object]] = []
     for params in SIZES:
-        place = folder / "-".join(map(str, (*params.chunk_size, params.supervoxel_size)))
-        if not (place / "truth.npz").exists():
-            make_example(place, params)
-        record = replace(record_of(params.grid), edges=str(place / EDGES), components=str(place / COMPONENTS))
+        record = replace(record_of(params.grid), **_example(folder, params))
         build = partial(_build, record, sources_of(record), Chunk(2, 1, 1, 0))
         build()
         best = Spent(float("inf"), float("inf"))
@@ -53,7 +52,40 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
             }
         )
     show("One layer-2 chunk without requests to the table", rows, "reading, building, encoding; hand-off in memory")
-    return {"chunks": rows}
+    shares = [_share(folder, size, schema, repeats) for size in SIZES[:2] for schema in (2, 3)]
+    show("All layers above 2 beside layer 2, 4 x 4 x 4 chunks", shares)
+    return {"chunks": rows, "shares": shares}
+
+
+def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict[str, object]:
+    """CPU of each layer of a whole volume of such chunks."""
+    params = replace(size, grid=(4, 4, 4))
+    record, place = replace(record_of(params.grid, schema), **_example(folder, params)), MemoryStorage()
+    sources = sources_of(record, place)
+    best: dict[int, float] = {}
+    for _ in range(repeats):
+        for layer in record.plan.layers:
+            with (spent := Spent()).more():
+                for chunk in record.plan.grid.chunks(layer):
+                    built, _, handoff = _build(record, sources, chunk)
+                    place.put(record.handoff_name(chunk), handoff)
+            best[layer] = min(spent.cpu, best.get(layer, spent.cpu))
+    above = sum(cpu for layer, cpu in best.items() if layer > 2)
+    return {
+        "supervoxels/chunk": built.handoff.totals[2]["supervoxels"] // record.plan.total(2),
+        "schema": schema,
+        "layer 2 ms/chunk": best[2] / record.plan.total(2) * 1e3,
+        "layer 3 ms/chunk": best[3] / record.plan.total(3) * 1e3,
+        "above / layer 2": above / best[2],
+    }
+
+
+def _example(folder: Path, params: ExampleParams) -> dict[str, str]:
+    """Where the files of an example are, which is made unless it is there."""
+    place = folder / "-".join(map(str, (*params.grid, *params.chunk_size, params.supervoxel_size)))
+    if not (place / "truth.npz").exists():
+        make_example(place, params)
+    return {"edges": str(place / EDGES), "components": str(place / COMPONENTS)}
 
 
 def _build(record: RunRecord, sources: Sources, chunk: Chunk) -> tuple[Built, list[bytes], bytes]:
