@@ -50,23 +50,23 @@ HANDOFF_BYTES = 10
 
 # ---- measured by make bench, CPU time, the best of several ----
 
-LAYER2_CPU = (0.004, 2.4e-6)
-"""Seconds of CPU for a layer-2 chunk, and for each supervoxel, without sending: `chunk`, 5.2 ms with 767
-supervoxels, 15 ms with 5,067, 160 ms with 68,904."""
+LAYER2_CPU = (0.004, 1.1e-6)
+"""Seconds of CPU for a layer-2 chunk, and for each supervoxel, without sending: `chunk`, 3.8 ms with 767
+supervoxels, 9.7 ms with 5,067, 71 to 78 ms with 68,904."""
 
-PARENT_CPU = (0.004, 4.6e-6)
-"""Seconds of CPU for a parent, and for each pair: `boundary`, 2.7 us a pair with 10^5 pairs, 4.2 with 10^6,
-4.6 with 4 * 10^6; the parents of the example take 5 to 12 ms."""
+PARENT_CPU = (0.004, 1.5e-6)
+"""Seconds of CPU for a parent, and for each pair: `boundary`, 1.1 us a pair with 10^5 pairs, 1.2 with 10^6,
+1.3 with 10^7; the parents of the example take 4 to 8 ms."""
 
 AROUND_CPU = 0.011
 """Seconds of CPU for each chunk for messages, records and the worker's loop: `queue`."""
 
-LAYER2_BYTES = (10e6, 900.0)
-"""Memory of a layer-2 build, and for each supervoxel: `chunk`, 9, 12 and 68 MB for the chunks above."""
+LAYER2_BYTES = (8e6, 850.0)
+"""Memory of a layer-2 build, and for each supervoxel: `chunk`, 6, 7 and 40 to 57 MB for the chunks above."""
 
-PARENT_BYTES = (40e6, 400.0)
-"""Memory of a parent, and for each pair: `boundary`, 56 to 81 MB with 10^5 pairs, 353 MB with 10^6, 1.4 GB
-with 4 * 10^6, hand-offs included."""
+PARENT_BYTES = (40e6, 120.0)
+"""Memory of a parent, and for each pair: `boundary`, 36 MB with 10^5 pairs, 136 MB with 10^6, 0.9 GB with
+10^7, hand-offs included; a tenth more for their stored form."""
 
 PROCESS_BYTES = 170e6
 """Memory of a worker without a chunk: 138 MB after 585 chunks without content through the emulators; the rest is
