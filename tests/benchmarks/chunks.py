@@ -53,13 +53,13 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
         )
     show("One layer-2 chunk without requests to the table", rows, "reading, building, encoding; hand-off in memory")
     shares = [_share(folder, size, schema, repeats) for size in SIZES[:2] for schema in (2, 3)]
-    show("All layers above 2 beside layer 2, 4 x 4 x 4 chunks", shares)
+    show("All layers above 2 beside layer 2, 8 x 4 x 4 chunks", shares)
     return {"chunks": rows, "shares": shares}
 
 
 def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict[str, object]:
     """CPU of each layer of a whole volume of such chunks."""
-    params = replace(size, grid=(4, 4, 4))
+    params = replace(size, grid=(8, 4, 4))
     record, place = replace(record_of(params.grid, schema), **_example(folder, params)), MemoryStorage()
     sources = sources_of(record, place)
     best: dict[int, float] = {}

@@ -52,7 +52,7 @@ def resident_mb() -> float:
 def grown_mb(work: Callable[[], object]) -> float:
     """MB that `work` takes at its highest beyond what was there before, in a child process of its own.
 
-    In a child, since the kernel's high-water mark of a process never falls.
+    In a child, so that memory that other measurements freed is not used again unseen.
     """
     receiver, sender = multiprocessing.Pipe(duplex=False)
 
@@ -60,6 +60,7 @@ def grown_mb(work: Callable[[], object]) -> float:
         gc.collect()
         gc.freeze()
         ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not hide what is taken now
+        Path("/proc/self/clear_refs").write_text("5")  # nor must what this process held before
         before = resident_mb()
         kept = work()
         status = Path("/proc/self/status").read_text()
