@@ -1,7 +1,8 @@
 """Whether the table puts the right supervoxels together: compared with the input files, or a truth.
 
-Independent of the build on purpose: all edges of the volume at once, one labelling, no chunks. It
-holds all supervoxels in memory (about 100 bytes each), so it is for tables of up to some 10^8.
+Independent of the build on purpose: all edges of the volume at once, one labelling, no chunks. It holds all
+supervoxels and edges in memory (about 600 bytes for each supervoxel with five edges, most of them graph-tool's),
+so it is for tables of up to some 10^7.
 """
 
 from __future__ import annotations
