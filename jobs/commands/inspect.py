@@ -39,8 +39,8 @@ from shared.table.decode import decode_id, decode_ids, decode_pairs
 from shared.verify.partition import compare, input_partition, table_partition
 from shared.verify.walk import Report, Walk
 
-PARTITION_LIMIT = 50_000_000
-"""Supervoxels; tables with more are not compared with their input edges, which takes memory."""
+PARTITION_LIMIT = 20_000_000
+"""Supervoxels; tables with more are not compared with their input edges, which takes 12 GB for so many."""
 
 PRICES = REPOSITORY / "configs" / "prices.yml"
 """List prices, for the bill of a plan."""
