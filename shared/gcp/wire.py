@@ -5,7 +5,6 @@ request  0a n table_name  entry*        (protobuf's wire format; shared.gcp.entr
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,13 +58,20 @@ def encode_rows(cells: Sequence[Cells], timestamp_us: int) -> Iterator[Rows]:
 
 def _batches(parts: Sequence[NodeCells]) -> Iterator[Sequence[NodeCells]]:
     """All cells, by ranges of ids if there are many."""
-    if sum(len(part.nodes) for part in parts) <= CELLS_AT_ONCE:
+    total = sum(len(part.nodes) for part in parts)
+    if total <= CELLS_AT_ONCE:
         yield parts
         return
-    ids = np.sort(np.concatenate([part.nodes for part in parts]))
-    cuts = np.unique(ids[CELLS_AT_ONCE::CELLS_AT_ONCE]).tolist()
-    for low, high in itertools.pairwise([0, *cuts, None]):
-        yield [part.between(low or 0, high) for part in parts]
+    # Between two of these no part has more than a step, so not even the ids are put together.
+    step = max(1, CELLS_AT_ONCE // len(parts))
+    cuts = np.unique(np.concatenate([part.nodes[step::step] for part in parts]))
+    before = sum(np.searchsorted(part.nodes, cuts) for part in parts).tolist()
+    low = written = 0
+    for cut, here, after in zip(cuts.tolist(), before, [*before, total][1:], strict=True):
+        if after - written > CELLS_AT_ONCE:
+            yield [part.between(low, cut) for part in parts]
+            low, written = cut, here
+    yield [part.between(low, None) for part in parts]
 
 
 def _cut(entries: list[bytes], counts: list[int]) -> Iterator[Rows]:
