@@ -35,8 +35,9 @@ LEVEL = 1
 _PREFIX = struct.Struct("<4sBI")
 _CHECKSUM = struct.Struct("<I")
 _COLUMNS = {"near": "<u4", "far": "<u8", "old": "<u8", "new": "<u4"}
-_DTYPES = {"nodes": "<u8"} | {f"{name}.{face}": dtype for face in FACES for name, dtype in _COLUMNS.items()}
-_TYPES = {name: np.dtype(dtype) for name, dtype in _DTYPES.items()}
+_TYPES = {"nodes": np.dtype("<u8")} | {
+    f"{name}.{face}": np.dtype(dtype) for face in FACES for name, dtype in _COLUMNS.items()
+}
 _KEYS = {"chunk", "max_root", "totals", "sections"}
 _MAX_RATIO = 1 << 15
 """No zstd frame holds more than this many times its own bytes; a header that claims more is damaged or hostile."""
@@ -76,7 +77,7 @@ def decode_handoff(data: bytes, file: str, chunk: Chunk) -> HandOff:
         faces[face] = Face(near, far, old, new)
     named = [part for face in faces.values() for part in (face.near, face.new)]
     if named and np.concatenate(named).max() >= len(nodes):
-        (face, *_) = (face for face, part in faces.items() if max(part.near.max(), part.new.max()) >= len(nodes))
+        face = next(face for face, part in faces.items() if max(part.near.max(), part.new.max()) >= len(nodes))
         reader.check(False, f"face {face} names a node that is not there")
     return HandOff(chunk, nodes, faces, reader.max_root, reader.totals)
 
@@ -93,9 +94,10 @@ def decode_face_map(data: bytes, file: str, chunk: Chunk, face: int) -> FaceMap:
 
 
 @lru_cache(maxsize=256)
-def _names(*faces: int) -> tuple[str, ...]:
-    """The columns of a hand-off with these faces; those of a face stand together, faces in order."""
-    return ("nodes", *(f"{name}.{face}" for face in FACES if face in faces for name in _COLUMNS))
+def _layout(*faces: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and types of the columns of a hand-off with these faces; those of a face stand together, in order."""
+    names = ("nodes", *(f"{name}.{face}" for face in FACES if face in faces for name in _COLUMNS))
+    return names, tuple(_TYPES[name].str for name in names)
 
 
 def _columns(handoff: HandOff) -> Iterator[tuple[str, npt.NDArray[Any]]]:
@@ -105,11 +107,11 @@ def _columns(handoff: HandOff) -> Iterator[tuple[str, npt.NDArray[Any]]]:
             yield f"{name}.{number}", np.ascontiguousarray(getattr(handoff.faces[number], name), dtype)
 
 
-def _count(value: object) -> int:
-    """A number from 0 that fits 64 bits; ValueError for everything else, bool and float included."""
-    if type(value) is not int or not 0 <= value < 1 << 64:
-        raise ValueError(f"{value!r:.100} is no count")
-    return value
+def _check_counts(values: tuple[Any, ...]) -> None:
+    """ValueError unless all are numbers from 0 that fit 64 bits; bool and float are none."""
+    if set(map(type, values)) != {int} or min(values) < 0 or max(values) >= 1 << 64:
+        wrong = next(value for value in values if type(value) is not int or not 0 <= value < 1 << 64)
+        raise ValueError(f"{wrong!r:.100} is no count")
 
 
 def _layer(text: str) -> int:
@@ -142,20 +144,17 @@ class _Reader:
         """Takes over what the header says; its chunk, and where the frames end that begin at `at`."""
         if set(header) != _KEYS:
             raise ValueError(f"its keys are {sorted(header)!r:.200}")
-        self.max_root = _count(header["max_root"])
-        self.totals = {
-            _layer(layer): {name: _count(count) for name, count in counts.items()}
-            for layer, counts in header["totals"].items()
-        }
+        self.max_root, totals = header["max_root"], header["totals"].items()
         names, dtypes, counts, sizes = zip(*header["sections"], strict=True)
         self.faces = [int(name[5:]) for name in names if name.startswith("near.")]
-        if names != _names(*self.faces) or dtypes != tuple(map(_DTYPES.__getitem__, names)):
+        if (names, dtypes) != _layout(*self.faces):
             raise ValueError(f"its columns are {names!r:.200}, of types {dtypes!r:.200}")
-        if {int} != set(map(type, counts + sizes)) or min(counts + sizes) < 0:
-            raise ValueError(f"its columns have the lengths {counts!r:.200} and sizes {sizes!r:.200}")
+        summed = [count for _, of_layer in totals for count in of_layer.values()]
+        _check_counts((*header["chunk"], self.max_root, *counts, *sizes, *summed))
+        self.totals = {_layer(layer): of_layer for layer, of_layer in totals}
         *starts, end = itertools.accumulate(sizes, initial=at)
         self.at = dict(zip(names, zip(counts, starts, sizes, strict=True), strict=True))
-        return Chunk(*map(_count, header["chunk"])), end
+        return Chunk(*header["chunk"]), end
 
     def check(self, good: bool, reason: str) -> None:
         if not good:
@@ -172,9 +171,8 @@ class _Reader:
         bytes_out = count * dtype.itemsize
         frame = self.data[at : at + size]
         try:
-            claimed = zstandard.frame_content_size(frame)
-            if claimed != bytes_out or bytes_out > size * _MAX_RATIO:
-                self.check(False, f"column {name} is damaged")
+            fits = zstandard.frame_content_size(frame) == bytes_out <= size * _MAX_RATIO
+            self.check(fits, f"column {name} is damaged")
             content = decompressor().decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise DataError(self.file, self.chunk, f"hand-off: column {name} is damaged ({error})") from error

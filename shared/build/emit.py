@@ -1,13 +1,15 @@
-"""Cells that layer 2 and the layers above write alike: nodes with children, final nodes, counters."""
+"""What layer 2 and the layers above make alike: cells of nodes, final nodes and counters, and faces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from shared.build.handoff import HandOff
-from shared.build.labels import Index, grouped
+from shared.build.handoff import Face, HandOff, Positions
+from shared.build.labels import Index, grouped, split_rows, unique_rows
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
@@ -44,6 +46,23 @@ def edge_cells(column: Column, nodes: Ids, near: Ids | None, far: Ids) -> list[C
     starts = np.concatenate([[0], ends, [len(nodes)]])
     rows = far if near is None else np.stack([near, far], axis=1)
     return [list_cells(column, nodes[starts[:-1]], starts, rows, own=near is None)]
+
+
+def leaving_faces(
+    numbers: npt.NDArray[Any], near: npt.NDArray[Any], far: Ids, names: Ids, position: Positions
+) -> dict[int, Face]:
+    """What leaves through each face: edge i leads through face `numbers[i]` from `names[near[i]]` to `far[i]`.
+
+    `names` (n,) is sorted, what neighbours know the near ends as; `position[n]` is where the node of each
+    stands among the waiting nodes.
+    """
+    edges = split_rows(unique_rows(numbers, position[near], far))
+    numbers, near = unique_rows(numbers, near)
+    maps = split_rows([numbers, names[near], position[near]])
+    return {
+        face: Face(at, ends, old, new)
+        for (face, (at, ends)), (old, new) in zip(edges.items(), maps.values(), strict=True)
+    }
 
 
 def final_cells(plan: Plan, chunk: Chunk, final: Ids) -> tuple[list[Cells], int]:

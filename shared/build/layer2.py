@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from shared.build.active import ActiveEdges
-from shared.build.emit import Built, counter_cells, edge_cells, final_cells, node_cells
-from shared.build.handoff import Face, HandOff
-from shared.build.labels import Index, connected_labels, places, split_rows, unique_rows
+from shared.build.emit import Built, counter_cells, edge_cells, final_cells, leaving_faces, node_cells
+from shared.build.handoff import HandOff
+from shared.build.labels import connected_labels, places, split_rows, unique_rows
 from shared.plan.grid import FACES, Chunk, cross_layer
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
@@ -27,10 +27,13 @@ def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
     is_root_layer = chunk.layer == plan.grid.layer_count
     nodes = plan.roots.root_ids(chunk, count) if is_root_layer else plan.ids.node_ids(chunk, 1, count)
 
-    near = labels[places(supervoxels, active.outside[:, 0])]
+    at = places(supervoxels, active.outside[:, 0])
+    near = labels[at]
     waits = np.zeros(count, dtype=bool)
     waits[near] = True
     final, max_root = ([], count) if is_root_layer else final_cells(plan, chunk, nodes[~waits])
+    position = (np.cumsum(waits) - 1)[labels].astype(np.uint32)
+    faces = leaving_faces(active.faces, at, active.outside[:, 1], supervoxels, position)
     counts = {
         "chunks": 1,
         "nodes": count,
@@ -46,9 +49,7 @@ def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
             *final,
             *counter_cells(plan, chunk, count, max_root),
         ],
-        handoff=HandOff(
-            chunk, nodes[waits], _faces((np.cumsum(waits) - 1)[near], active), max_root, {chunk.layer: counts}
-        ),
+        handoff=HandOff(chunk, nodes[waits], faces, max_root, {chunk.layer: counts}),
     )
 
 
@@ -62,14 +63,3 @@ def _atomic_cells(chunk: Chunk, near: Ids, active: ActiveEdges) -> list[Cells]:
     for layer, (node, inside, far) in split_rows(columns).items():
         cells += edge_cells(atomic_cross_edges(layer), node, inside, far)
     return cells
-
-
-def _faces(near: Index, active: ActiveEdges) -> dict[int, Face]:
-    """What leaves through each face; `near` are positions among the waiting nodes."""
-    own, outside, near = active.outside[:, 0], active.outside[:, 1], near.astype(np.uint32)
-    edges = split_rows(unique_rows(active.faces, near, outside))
-    maps = split_rows(unique_rows(active.faces, own, near))
-    return {
-        face: Face(at, far, old, new)
-        for (face, (at, far)), (old, new) in zip(edges.items(), maps.values(), strict=True)
-    }

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from shared.build.emit import Built, counter_cells, edge_cells, final_cells, node_cells
+from shared.build.emit import Built, counter_cells, edge_cells, final_cells, leaving_faces, node_cells
 from shared.build.handoff import Face, HandOff, Positions, add_totals
-from shared.build.labels import Index, connected_labels, split_rows, unique_rows
+from shared.build.labels import Index, connected_labels, unique_rows
 from shared.build.lift import FaceMaps, Lifted, lift_edges
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, Ids
@@ -107,16 +107,9 @@ def _cross_cells(plan: Plan, chunk: Chunk, edges: list[Lifted], waiting: Ids) ->
 def _faces(edges: list[Lifted], waiting: Ids, renamed: Ids, nodes: Ids) -> dict[int, Face]:
     """What leaves through each face of the parent; `renamed` is the new name of each waiting node."""
     outer = [part for part in edges if not part.inner]
-    number = np.repeat(np.array([part.face for part in outer], np.uint8), [len(part.near) for part in outer])
-    near, far = _ends(outer)
+    numbers = np.repeat(np.array([part.face for part in outer], np.uint8), [len(part.near) for part in outer])
     position = np.searchsorted(nodes, renamed).astype(np.uint32)
-    leaving = split_rows(unique_rows(number, position[near], far))
-    number, near = unique_rows(number, near)
-    maps = split_rows([number, waiting[near], position[near]])
-    return {
-        face: Face(at, ends, old, new)
-        for (face, (at, ends)), (old, new) in zip(leaving.items(), maps.values(), strict=True)
-    }
+    return leaving_faces(numbers, *_ends(outer), waiting, position)
 
 
 def _ends(parts: list[Lifted]) -> tuple[Positions, Ids]:

@@ -64,10 +64,10 @@ def _batches(parts: Sequence[NodeCells]) -> Iterator[Sequence[NodeCells]]:
         return
     # Between two of these no part has more than a step, so not even the ids are put together.
     step = max(1, CELLS_AT_ONCE // len(parts))
-    cuts = np.unique(np.concatenate([part.nodes[step::step] for part in parts]))
+    cuts = np.unique(np.concatenate([part.nodes[::step] for part in parts]))
     before = sum(np.searchsorted(part.nodes, cuts) for part in parts).tolist()
     low = written = 0
-    for cut, here, after in zip(cuts.tolist(), before, [*before, total][1:], strict=True):
+    for cut, here, after in zip(cuts.tolist(), before, [*before[1:], total], strict=True):
         if after - written > CELLS_AT_ONCE:
             yield [part.between(low, cut) for part in parts]
             low, written = cut, here

@@ -87,36 +87,34 @@ class NodeCells(Cells):
 
     def encoded(self, at: Index) -> list[bytes]:
         """The values of the nodes at these positions."""
-        flat, starts = self._rows()
-        raw = flat.ravel().view(np.uint8).data
-        if starts is None:
+        if not len(at):
+            return []
+        if self._starts is None:
+            raw = np.ascontiguousarray(self._flat, "<u8").view(np.uint8).data
             return [bytes(raw[8 * one : 8 * one + 8]) for one in at.tolist()]
-        width, compress = self._width, compressor(LEVEL).compress
-        ends = zip((starts[at] * width).tolist(), (starts[at + 1] * width).tolist(), strict=True)
+        first, last = self._starts[0], self._starts[-1]
+        flat = self._flat[first:last]
+        if self._own:
+            flat = np.stack([np.repeat(self.nodes, np.diff(self._starts)), flat], axis=1)
+        raw = np.ascontiguousarray(flat, "<u8").ravel().view(np.uint8).data
+        ends, compress = (self._starts - first) * self._width, compressor(LEVEL).compress
         return [
             compress(raw[low:high]) if high - low > STORED else _HEADS[high - low] + raw[low:high]
-            for low, high in ends
+            for low, high in zip(ends[at].tolist(), ends[at + 1].tolist(), strict=True)
         ]
 
     def block(self, at: Index, length: int) -> npt.NDArray[np.uint8]:
         """The values of nodes at positions where `lengths` is `length`, as a table (n, length) of bytes."""
-        flat, starts = self._rows()
-        if starts is None:
-            return flat[at].view(np.uint8).reshape(-1, 8)
+        if self._starts is None:
+            return np.ascontiguousarray(self._flat[at], "<u8").view(np.uint8).reshape(-1, 8)
         head = stored_head(length - len(stored_head(0)))
+        rows = self._flat[self._starts[at][:, np.newaxis] + np.arange((length - len(head)) // self._width)]
+        if self._own:
+            rows = np.stack([np.broadcast_to(self.nodes[at][:, np.newaxis], rows.shape), rows], axis=2)
         table = np.empty((len(at), length), np.uint8)
         table[:, : len(head)] = np.frombuffer(head, np.uint8)
-        content = flat[starts[at][:, np.newaxis] + np.arange((length - len(head)) // self._width)]
-        table[:, len(head) :] = content.reshape(len(at), -1).view(np.uint8)
+        table[:, len(head) :] = np.ascontiguousarray(rows, "<u8").reshape(len(at), -1).view(np.uint8)
         return table
-
-    def _rows(self) -> tuple[npt.NDArray[np.uint64], Index | None]:
-        """All rows, little-endian and side by side, and where each node's begin."""
-        if self._starts is None or not self._own:
-            return np.ascontiguousarray(self._flat, "<u8"), self._starts
-        first, last = self._starts[0], self._starts[-1]
-        near = np.repeat(self.nodes, np.diff(self._starts))
-        return np.stack([near, self._flat[first:last]], axis=1).astype("<u8", copy=False), self._starts - first
 
     def between(self, low: int, high: int | None) -> NodeCells:
         """The cells of nodes from `low` on that are below `high`."""

@@ -132,7 +132,7 @@ def test_nodes_are_those_of_protobuf(
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows_of, rows_of, rows_of, st.integers(3, 20))
+@given(rows_of, rows_of, rows_of, st.integers(1, 20))
 def test_some_at_a_time(
     first: dict[int, list[int]], second: dict[int, list[int]], third: dict[int, list[int]], at_once: int
 ) -> None:
