@@ -1,16 +1,27 @@
-# Every daily command. `make` alone lists them. Variables: DATASET, GRAPH, WORKERS; PROJECT, INSTANCE, REGION for the cloud.
+# Every daily command; `make` alone lists them. Variables are given on make's command line: DATASET, GRAPH, WORKERS;
+# PROJECT, INSTANCE, REGION for the cloud. A variable of that name that merely stands in the shell counts for nothing,
+# as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
-DATASET ?= example
-GRAPH ?= $(basename $(notdir $(DATASET)))
-TRUTH ?= $(if $(filter example,$(DATASET) $(GRAPH)),build/example/truth.npz)
-REGION ?= us-east1
-PREFIX ?= chunkedgraph-ingest
-TERRAFORM ?= terraform
-PYTHON := .venv/bin/python
+SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL MINUTES REGION IMAGE COVERAGE
+$(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
+
+# In quotes for the shell; and nothing for 0, no, false and off.
+quoted = '$(subst ','\'',$(1))'
+on = $(filter-out 0 no No NO false False FALSE off Off OFF,$(strip $(1)))
+flag = $(if $(call on,$(1)),$(2))
+option = $(if $(1),$(2) $(call quoted,$(1)))
+
+DATASET_NAME := $(basename $(notdir $(DATASET)))
+GRAPH ?= $(DATASET_NAME)
+EXAMPLE := $(filter example,$(DATASET))
+TRUTH ?= $(if $(EXAMPLE),build/example/truth.npz)
+NAME := chunkedgraph-ingest
+PYTHON := .venv/bin/python -E -s
 CLI = $(PYTHON) -m jobs.cli
+NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-export GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-export PYTHONWARNINGS = ignore
+$(foreach name,$(SETTINGS),$(if $($(name)),$(eval export INGEST_$(name) := $$($(name)))))
 
 .PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy clean
 .DEFAULT_GOAL := help
@@ -27,60 +38,63 @@ help:  ## list the commands
 	@touch $@
 
 build/example/truth.npz: | .venv/run.stamp
-	@rm -rf build/example && $(PYTHON) -m jobs.example build/example
+	@$(PYTHON) -m jobs.example build/example
 
 example: build/example/truth.npz  ## make the example dataset
 
-ingest: .venv/run.stamp $(if $(filter example,$(DATASET)),build/example/truth.npz)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2)
-	@$(CLI) ingest $(DATASET) $(if $(TEST),--test) $(if $(RESUME),--resume) $(if $(SCHEMA),--schema $(SCHEMA)) $(if $(TRUTH),--truth $(TRUTH))
+ingest: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2)
+	$(NEED_DATASET)@$(CLI) ingest $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call flag,$(RESUME),--resume) \
+	  $(call option,$(SCHEMA),--schema) $(call option,$(TRUTH),--truth)
 
-plan: .venv/run.stamp $(if $(filter example,$(DATASET)),build/example/truth.npz)  ## print what DATASET would take
-	@$(CLI) plan $(DATASET) $(if $(TEST),--test) $(if $(SCHEMA),--schema $(SCHEMA))
+plan: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## print what DATASET would take
+	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call option,$(SCHEMA),--schema)
 
 status: .venv/run.stamp  ## how far GRAPH is (JSON=1)
-	@$(CLI) status $(if $(JSON),--json)
+	@$(CLI) status $(call flag,$(JSON),--json)
 
 verify: .venv/run.stamp  ## check GRAPH's whole table
-	@$(CLI) verify $(if $(TRUTH),--truth $(TRUTH))
+	@$(CLI) verify $(call option,$(TRUTH),--truth)
 
 show: .venv/run.stamp  ## NODE's parents, children and edges
-	@$(CLI) show $(NODE)
+	@$(CLI) show $(call quoted,$(NODE))
 
 layer: .venv/run.stamp  ## build layer N of GRAPH, for auto_queue_parents: false
-	@$(CLI) layer $(N)
+	@$(CLI) layer $(call quoted,$(N))
 
 chunk: .venv/run.stamp  ## queue one chunk: CHUNK="L X Y Z"
-	@$(CLI) chunk $(CHUNK)
+	@$(CLI) chunk $(call quoted,$(CHUNK))
 
-chunk-local: .venv/run.stamp  ## build one chunk here and print it: CHUNK="L X Y Z"
-	@$(CLI) chunk-local $(CHUNK)
+chunk-local: .venv/run.stamp  ## build one chunk here and say what it would write: CHUNK="L X Y Z" (ALL=1: every cell)
+	@$(CLI) chunk-local $(call quoted,$(CHUNK)) $(call flag,$(ALL),--all)
 
 failed: .venv/run.stamp  ## what failed in GRAPH, and why (LAYER=n, CHUNK="L X Y Z" whole, JSON=1)
-	@$(CLI) failed $(LAYER) $(if $(CHUNK),--chunk "$(CHUNK)") $(if $(JSON),--json)
+	@$(CLI) failed $(if $(LAYER),$(call quoted,$(LAYER))) $(call option,$(CHUNK),--chunk) $(call flag,$(JSON),--json)
 
 replay: .venv/run.stamp  ## queue GRAPH's dead letters again (LAYER=n, CHUNK="L X Y Z, …", DRY=1)
-	@$(CLI) replay $(LAYER) $(if $(CHUNK),--chunk "$(CHUNK)") $(if $(DRY),--dry-run)
+	@$(CLI) replay $(if $(LAYER),$(call quoted,$(LAYER))) $(call option,$(CHUNK),--chunk) $(call flag,$(DRY),--dry-run)
 
 discard: .venv/run.stamp  ## give up dead letters of GRAPH (LAYER=n or CHUNK="L X Y Z, …", YES=1)
-	@$(CLI) discard $(LAYER) $(if $(CHUNK),--chunk "$(CHUNK)") $(if $(YES),--yes)
+	@$(CLI) discard $(if $(LAYER),$(call quoted,$(LAYER))) $(call option,$(CHUNK),--chunk) $(call flag,$(YES),--yes)
 
 pause: .venv/run.stamp  ## begin no more chunks of GRAPH
 	@$(CLI) pause
 
 resume: .venv/run.stamp  ## go on with GRAPH, whatever was paused or lost
-	@$(CLI) resume $(if $(TRUTH),--truth $(TRUTH))
+	@$(CLI) resume $(call option,$(TRUTH),--truth)
 
 reset: .venv/run.stamp  ## drop GRAPH's progress and messages, not its table (YES=1)
-	@$(CLI) reset $(if $(YES),--yes)
+	@$(CLI) reset $(call flag,$(YES),--yes)
 
 upgrade: .venv/run.stamp  ## make GRAPH's table of schema 2 one of schema 3, or go on with that
-	@$(CLI) upgrade $(if $(TRUTH),--truth $(TRUTH))
+	@$(CLI) upgrade $(call option,$(TRUTH),--truth)
 
 # What names an image: all that goes into it, so that a change of the code is a change of the name.
 CONTENT = find Dockerfile requirements.txt constraints.txt shared jobs -type f -not -path '*/__pycache__/*' -not -path 'jobs/example/*'
 TAG = $(shell $(CONTENT) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
-IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(PREFIX)/ingest:$(TAG)
+REGION ?= us-east1
+IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(or $(PREFIX),$(NAME))/ingest:$(TAG)
 NEED_PROJECT = $(if $(PROJECT),,$(error PROJECT is not given: which Google Cloud project?))
+TERRAFORM ?= terraform
 # Without the variable: a program in terraform's place may look at it too, and find itself.
 TF = cd terraform && env -u TERRAFORM $(TERRAFORM)
 # Only what was said: terraform.tfvars may say otherwise, and a region by default would move everything.
@@ -88,7 +102,7 @@ SAID = $(if $(filter-out file,$(origin $(1))),-var $(2)=$($(1)))
 VARS = -var project=$(PROJECT) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
 
 tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
-	@mkdir -p build && $(CLI) plan $(DATASET) --tfvars > build/tfvars.json
+	$(NEED_DATASET)@mkdir -p build && $(CLI) plan $(call quoted,$(DATASET)) --tfvars > build/tfvars.json
 	@mv build/tfvars.json terraform/dataset.auto.tfvars.json && echo "wrote terraform/dataset.auto.tfvars.json"
 
 bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed, below build/functions
@@ -96,8 +110,8 @@ bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed,
 
 image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
 	$(NEED_PROJECT)gcloud builds submit --project=$(PROJECT) --region=$(REGION) --config=cloudbuild.yaml \
-	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(PREFIX)-source/image \
-	  --service-account=projects/$(PROJECT)/serviceAccounts/$(PREFIX)-build@$(PROJECT).iam.gserviceaccount.com
+	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(or $(PREFIX),$(NAME))-source/image \
+	  --service-account=projects/$(PROJECT)/serviceAccounts/$(or $(PREFIX),$(NAME))-build@$(PROJECT).iam.gserviceaccount.com
 
 # A Job cannot be made of an image that is not there, so what the build needs comes first.
 deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION)

@@ -1,7 +1,7 @@
 """Source bundles of the functions: `python -m functions.bundle [FOLDER]` writes FOLDER/NAME for each.
 
 Why: the cloud takes one folder a function, with main.py at its top and nothing to install but what
-requirements.txt names. What holds: a bundle has main.py, the modules of ours that it imports, by
+requirements.txt names. Invariants: a bundle has main.py, the modules of ours that it imports, by
 whatever way and wherever in the code, and no others; nothing of ours is executed to find them. The
 same source gives the same names, bytes, times and modes, so only a changed function is deployed.
 """

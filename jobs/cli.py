@@ -5,58 +5,72 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Sequence
 
 import click
 
 from jobs import interrupts
-from jobs.commands.common import Ended
-from jobs.commands.control import pause, resume_command
-from jobs.commands.failures import discard_command, failed, replay_command
+from jobs.commands.chunk import chunk, chunk_local
+from jobs.commands.control import pause, reset, resume
+from jobs.commands.down import down
+from jobs.commands.failures import discard, failed, replay
 from jobs.commands.ingest import ingest, layer
-from jobs.commands.inspect import plan, show, status, verify
-from jobs.commands.single import chunk, chunk_local, down, reset
+from jobs.commands.plan import plan
+from jobs.commands.show import show
+from jobs.commands.status import status
 from jobs.commands.upgrade import upgrade
+from jobs.commands.verify import verify
+from jobs.console import Ended
 from shared import logs
+from shared.classify import Kind
 from shared.errors import IngestError
-from shared.outcome import Exit
-from shared.run.classify import Kind, classify
+from shared.exit_codes import Exit
+from shared.gcp.progress import CLASSIFY
+from shared.version import VERSION
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="chunkedgraph-ingest", message="%(prog)s %(version)s")
 def cli() -> None:
     """Turn an over-segmented volume into a chunked graph in Bigtable."""
 
 
 for command in (
     *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down),
-    *(failed, replay_command, discard_command, pause, resume_command),
+    *(failed, replay, discard, pause, resume),
 ):
     cli.add_command(command)
 
 
-def main() -> None:
+def run(arguments: Sequence[str] | None = None) -> Exit:
     """Runs a command; every error of ours becomes its text and an exit code, without a traceback."""
-    interrupts.install()
-    logs.set_up(logging.WARNING)
     try:
-        cli(standalone_mode=False)
+        cli(arguments, standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(Exit.REFUSED)
+        return Exit.REFUSED
     except IngestError as error:
         click.echo(str(error), err=True)
-        sys.exit(Exit.REFUSED)
+        return Exit.REFUSED
     except Ended as end:
-        sys.exit(end.code)
+        return end.code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; what is done stays done", err=True)
-        sys.exit(Exit.INTERRUPTED)
+        return Exit.INTERRUPTED
     except Exception as error:
-        if classify(error) is Kind.OUTAGE:
+        if CLASSIFY(error) is Kind.OUTAGE:
             click.echo(f"a service is out of reach: {error}; nothing is lost, try again", err=True)
-            sys.exit(Exit.TRY_AGAIN)
+            return Exit.TRY_AGAIN
         traceback.print_exc()
-        sys.exit(Exit.BUG)
+        return Exit.BUG
+    return Exit.OK
+
+
+def main() -> None:
+    """Runs the command that the process was started with."""
+    interrupts.install()
+    logs.set_up(logging.WARNING)
+    sys.exit(run())
 
 
 if __name__ == "__main__":

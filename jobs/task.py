@@ -16,9 +16,9 @@ from types import FrameType
 
 import click
 
-from jobs import memory
+from jobs import memory_limit as memory
 from jobs.container import cpus
-from jobs.environment import REPOSITORY
+from jobs.paths import REPOSITORY
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -28,7 +28,7 @@ def main(processes: int | None, arguments: tuple[str, ...]) -> None:
     """Run worker processes until all have ended; ARGUMENTS are those of jobs.worker."""
     count = processes or cpus()
     command = [sys.executable, "-m", "jobs.worker", *arguments]
-    environ = {"MEMORY_MIB": str(memory.share(count))} | dict(os.environ)
+    environ = {"INGEST_MEMORY_MIB": str(memory.share(count))} | dict(os.environ)
     if count == 1:
         # In this process' place: one to start, one to signal, one whose end counts.
         os.chdir(REPOSITORY)

@@ -19,15 +19,15 @@ from types import FrameType
 
 import click
 
-from jobs import memory
-from jobs.backends import GoogleBackend
-from jobs.environment import Environment
-from jobs.runs import OpenRuns
+from jobs import memory_limit as memory
 from shared import logs
+from shared.environment import Environment
 from shared.errors import IngestError, ShuttingDown
-from shared.outcome import Exit
+from shared.exit_codes import Exit
+from shared.gcp.backend import GoogleBackend
 from shared.run.events import Event
-from shared.run.worker import Worker
+from shared.work.open_runs import OpenRuns
+from shared.work.worker import Worker
 
 logger = logging.getLogger("jobs.worker")
 
@@ -111,7 +111,7 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         queue = backend.queue(layers)
         try:
             runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
-            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter)
+            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, backend.classify)
             logger.info(Event.WORKER_START, extra={"fields": {"worker": name, "layers": layers}})
             done = worker.run(idle_seconds)
             logger.info(Event.WORKER_END, extra={"fields": {"worker": name, "chunks": done}})

@@ -1,6 +1,6 @@
 """Every error that the pipeline raises on purpose, and what each means for the chunk that met it.
 
-What holds: a message says what is wrong, where (file, key, chunk, value), what follows from it
+Invariants: a message says what is wrong, where (file, key, chunk, value), what follows from it
 and, where somebody can do something, what to type. A permanent error comes back each time the
 same input is read again; everything else is taken for transient and is tried again.
 """

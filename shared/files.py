@@ -1,6 +1,6 @@
 """Whole objects below one folder, on disk or in a bucket, by cloud-files' paths.
 
-What holds: bytes come back as they were put, under exactly the name they were given, and a reader
+Invariants: bytes come back as they were put, under exactly the name they were given, and a reader
 never sees half an object. Buckets go through cloud-files (an object's Content-Encoding is undone, as
 any HTTP reader does). Folders on disk do not: cloud-files writes in place, and looks for `x.gz` when
 asked for `x`.
@@ -9,19 +9,22 @@ asked for `x`.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, Protocol
 
+from shared.classify import Kind, Table
 from shared.errors import IngestError
-from shared.run.classify import Kind, Table, also
 
 THREADS = 16
 """Objects of one `get` that are read at once."""
 
 PARTIAL = ".partial-"
 """How the names of files that are being written begin; they are no objects yet."""
+
+_PARTIAL_NAME = re.compile(rf"(^|/){re.escape(PARTIAL)}[0-9a-f]{{32}}$")
 
 
 def bucket_errors() -> Table:
@@ -31,9 +34,6 @@ def bucket_errors() -> Table:
     from requests.exceptions import RequestException
 
     return dict.fromkeys((AwsConnectionError, HTTPClientError, RequestException), Kind.OUTAGE)
-
-
-also(bucket_errors)
 
 
 class CloudFilesStorage:
@@ -78,6 +78,13 @@ class CloudFilesStorage:
         except Exception as error:
             self._fail(prefix, "listed", error)
 
+    def leftovers(self, prefix: str) -> Iterator[str]:
+        """Names below the folder `prefix` of what was being written when its process ended; no objects."""
+        try:
+            yield from self._place.leftovers(prefix)
+        except Exception as error:
+            self._fail(prefix, "listed", error)
+
     def delete(self, names: Sequence[str]) -> None:
         """Removes objects; those that are not there are no error."""
         self._check(names)
@@ -105,6 +112,8 @@ class _Place(Protocol):
     def put(self, name: str, data: bytes) -> None: ...
 
     def list(self, prefix: str) -> Iterator[str]: ...
+
+    def leftovers(self, prefix: str) -> Iterator[str]: ...
 
     def delete(self, names: Sequence[str]) -> None: ...
 
@@ -143,6 +152,12 @@ class _Disk:
             raise
 
     def list(self, prefix: str) -> Iterator[str]:
+        return (name for name in self._files(prefix) if not _PARTIAL_NAME.search(name))
+
+    def leftovers(self, prefix: str) -> Iterator[str]:
+        return (name for name in self._files(prefix) if _PARTIAL_NAME.search(name))
+
+    def _files(self, prefix: str) -> Iterator[str]:
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise error
@@ -150,7 +165,7 @@ class _Disk:
         for folder, _, files in os.walk(self._folder / os.path.dirname(prefix), onerror=fail):
             for file in files:
                 name = (Path(folder) / file).relative_to(self._folder).as_posix()
-                if name.startswith(prefix) and not file.startswith(PARTIAL):
+                if name.startswith(prefix):
                     yield name
 
     def delete(self, names: Sequence[str]) -> None:
@@ -188,6 +203,9 @@ class _Bucket:
     def list(self, prefix: str) -> Iterator[str]:
         names: Iterator[str] = self._files.list(prefix)
         return names
+
+    def leftovers(self, prefix: str) -> Iterator[str]:
+        return iter(())  # an object is there as a whole or not at all
 
     def delete(self, names: Sequence[str]) -> None:
         self._files.delete(list(names))

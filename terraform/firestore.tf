@@ -14,7 +14,7 @@ resource "google_firestore_database" "progress" {
 locals {
   # Layer 3 is the first that waits; one above the root notes that the root is done.
   waiting     = [for layer in range(3, var.layers + 2) : "layer${layer}"]
-  collections = toset(concat(local.waiting, ["failures", "strays", "active", "slots"]))
+  collections = toset(concat(local.waiting, ["failures", "orphans", "active", "slots"]))
   asked = merge([for collection in local.waiting : {
     for field in ["children", "seconds", "published"] : "${collection}.${field}" => { collection = collection, field = field }
   }]...)

@@ -44,9 +44,9 @@ resource "google_cloudfunctions2_function" "dead_letter" {
     timeout_seconds       = 60
     max_instance_count    = 10 # a flood of letters waits in Pub/Sub
     environment_variables = {
-      PROJECT  = var.project
-      DATABASE = google_firestore_database.progress.name
-      SCRATCH  = local.scratch
+      INGEST_PROJECT  = var.project
+      INGEST_DATABASE = google_firestore_database.progress.name
+      INGEST_SCRATCH  = local.scratch
     }
   }
   depends_on = [
@@ -84,9 +84,9 @@ resource "google_cloudfunctions2_function" "dispatch" {
     max_instance_count               = 1
     max_instance_request_concurrency = 1 # one decision after the other
     environment_variables = {
-      PROJECT  = var.project
-      DATABASE = google_firestore_database.progress.name
-      SCRATCH  = local.scratch
+      INGEST_PROJECT  = var.project
+      INGEST_DATABASE = google_firestore_database.progress.name
+      INGEST_SCRATCH  = local.scratch
     }
   }
   depends_on = [

@@ -29,11 +29,11 @@ resource "google_cloud_run_v2_job" "layer" {
         }
         dynamic "env" {
           for_each = {
-            PROJECT  = var.project
-            INSTANCE = local.bigtable_instance
-            DATABASE = google_firestore_database.progress.name
-            SCRATCH  = local.scratch
-            PREFIX   = var.prefix
+            INGEST_PROJECT  = var.project
+            INGEST_INSTANCE = local.bigtable_instance
+            INGEST_DATABASE = google_firestore_database.progress.name
+            INGEST_SCRATCH  = local.scratch
+            INGEST_PREFIX   = var.prefix
           }
           content {
             name  = env.key

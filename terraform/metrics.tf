@@ -67,7 +67,7 @@ resource "google_logging_metric" "letters" {
   filter = join(" AND ", [
     "resource.type=\"cloud_run_revision\"",
     "resource.labels.service_name=\"${google_cloudfunctions2_function.dead_letter.name}\"",
-    "(jsonPayload.message=\"letter.kept\" OR jsonPayload.message=\"letter.stray\")",
+    "(jsonPayload.message=\"letter.kept\" OR jsonPayload.message=\"letter.orphan\")",
   ])
   metric_descriptor {
     metric_kind = "DELTA"

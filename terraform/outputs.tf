@@ -21,11 +21,11 @@ locals {
 output "environment" {
   description = "The variables with which the commands find this installation."
   value = {
-    PROJECT  = var.project
-    INSTANCE = local.bigtable_instance
-    DATABASE = google_firestore_database.progress.name
-    SCRATCH  = local.scratch
-    PREFIX   = var.prefix
+    INGEST_PROJECT  = var.project
+    INGEST_INSTANCE = local.bigtable_instance
+    INGEST_DATABASE = google_firestore_database.progress.name
+    INGEST_SCRATCH  = local.scratch
+    INGEST_PREFIX   = var.prefix
   }
 }
 

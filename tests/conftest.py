@@ -1,6 +1,6 @@
 """What the tests share: one set of emulators a session, whose hosts are handed over explicitly.
 
-Why: starting the three takes seconds, so it is done once. What holds: the environment of the
+Why: starting the three takes seconds, so it is done once. Invariants: the environment of the
 process is read, never changed, so a test cannot reach an emulator (or a service) by accident. Where
 several processes test, what is made once for some files is made in one of them.
 """

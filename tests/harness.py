@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-import shared.gcp.clients  # noqa: F401  (adds Google's errors to the table of kinds, as in every program)
+from shared.gcp.progress import CLASSIFY
+from shared.memory.backend import MEMORY, MemoryBackend
 from shared.memory.completion import MemoryCompletion
 from shared.memory.queue import MemoryBroker
 from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
+from shared.operate.queueing import start
 from shared.run.control import read_control
-from shared.run.ports import Delivery, Queue, Storage
+from shared.run.ports import Delivery, Queue
 from shared.run.record import RunRecord
-from shared.run.sources import Sources
-from shared.run.start import start
-from shared.run.work import OpenRun
-from shared.run.worker import Worker
 from shared.table.decode import decode_counter, decode_id, decode_ids, decode_pairs
+from shared.work.attempt import Runs
+from shared.work.sources import Sources
+from shared.work.steps import OpenRun
+from shared.work.worker import Worker
 from tests.volumes import Volume
 
 TIMESTAMP_MS = 1_700_000_000_000
+EDGES, COMPONENTS = f"{MEMORY}edges", f"{MEMORY}components"
 
 
-def storage_of(objects: dict[str, bytes]) -> Storage:
+def storage_of(objects: dict[str, bytes]) -> MemoryStorage:
     """A storage with these objects."""
     storage = MemoryStorage()
     for name, data in objects.items():
@@ -35,14 +39,14 @@ def record_of(volume: Volume, **changes: object) -> RunRecord:
     """The run record of a volume."""
     plan = volume.plan
     record = RunRecord(
-        "graph", "run", "graph", None, TIMESTAMP_MS, plan.grid.shape, "edges", "components", schema=plan.schema
+        "graph", "run", "graph", None, TIMESTAMP_MS, plan.grid.shape, EDGES, COMPONENTS, schema=plan.schema
     )
     return replace(record, **changes)
 
 
 @dataclass
 class MemoryRun:
-    """A run of `volume` with all its parts in memory; answers `shared.run.worker.Runs`."""
+    """A run of `volume` with all its parts in memory; answers `shared.work.worker.Runs`."""
 
     volume: Volume
     record: RunRecord
@@ -71,7 +75,7 @@ class MemoryRun:
     def work(self, wrap: Callable[[Queue], Queue] = lambda queue: queue) -> MemoryRun:
         """One worker over all layers until the queue is empty; `wrap` may disturb its queue."""
         queue = wrap(self.broker.open(self.record.plan.layers))
-        Worker(queue, self, "test", clock=lambda: 0.0, stopped=lambda: False).run(idle_seconds=0.0)
+        worker_of(queue, self).run(idle_seconds=0.0)
         return self
 
     def raw_table(self) -> dict[bytes, tuple[dict[str, bytes], dict[str, int]]]:
@@ -84,6 +88,28 @@ class MemoryRun:
             row.key.decode(): {column: decoded(column, value) for column, value in row.cells.items()}
             for row in self.table.read([(b"", b"\xff")])
         }
+
+
+def worker_of(queue: Queue, runs: Runs, name: str = "test", **more: Any) -> Worker:
+    """A worker as programs have it, but that no time passes and nobody stops it."""
+    given = {"clock": lambda: 0.0, "stopped": lambda: False, "classify": CLASSIFY} | more
+    return Worker(queue, runs, name, **given)
+
+
+def backend_of(*runs: MemoryRun) -> MemoryBackend:
+    """A backend that has runs, each with the parts that it has."""
+    backend = MemoryBackend(broker=runs[0].broker) if runs else MemoryBackend()
+    for run in runs:
+        graph = run.record.graph
+        backend.folders[f"{MEMORY}scratch/{graph}"] = run.scratch
+        backend.completions[graph, run.record.run] = run.completion
+        backend.tables[run.record.table] = run.table
+        for folder, objects in (
+            (run.record.edges, run.volume.edges),
+            (run.record.components, run.volume.components),
+        ):
+            backend.folders[folder] = storage_of(objects)
+    return backend
 
 
 def decoded(column: str, value: bytes) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.plan.prices import (
+from shared.estimate.prices import (
     BigtablePrices,
     CloudRunPrices,
     CloudStoragePrices,

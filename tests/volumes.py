@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared.build.active import ActiveEdges, Pairs
+from shared.chunks.active import ActiveEdges, Pairs
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
 from shared.plan.grid import Chunk, Grid, neighbour

@@ -8,9 +8,9 @@ from __future__ import annotations
 import functions_framework
 from flask import Request
 
-from functions.books import open_books
+from functions.registry import open_registry
 from shared import logs
-from shared.run.letters import Letter, note
+from shared.operate.dead_letters import DeadLetter, note
 
 logs.set_up()
 
@@ -19,8 +19,8 @@ logs.set_up()
 def dead_letter(request: Request) -> tuple[str, int]:
     """Notes the letter in a request of Pub/Sub; 400 for any other request."""
     try:
-        letter = Letter.pushed(request.get_json(silent=True))
+        letter = DeadLetter.pushed(request.get_json(silent=True))
     except ValueError as error:
         return str(error), 400
-    note(open_books(), letter)
+    note(open_registry(), letter)
     return "", 204

@@ -12,10 +12,10 @@ from typing import Any
 import functions_framework
 from flask import Request
 
-from functions.books import open_books
+from functions.registry import open_progress, open_registry
 from shared import logs
 from shared.dispatch.round import dispatch as one_round
-from shared.dispatch.round import waiting_chunks
+from shared.dispatch.round import read_fleets, waiting_chunks
 
 logs.set_up()
 
@@ -23,7 +23,7 @@ logs.set_up()
 @functions_framework.http
 def dispatch(_request: Request) -> tuple[dict[str, Any], int]:
     """Starts tasks where chunks wait; answers what became of each fleet that has work, 500 if one failed."""
-    books = open_books()
-    board = books.board()
-    turns = one_round(books.fleets(), waiting_chunks(board, books), board, books.jobs(), time.time())
+    progress = open_progress()
+    board, fleets = progress.board(), read_fleets(progress.storage(progress.scratch))
+    turns = one_round(fleets, waiting_chunks(board, open_registry()), board, progress.jobs(), time.time())
     return {"turns": [asdict(turn) for turn in turns]}, 500 if any(turn.error for turn in turns) else 200

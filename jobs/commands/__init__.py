@@ -1,1 +1,1 @@
-"""The commands, one file a topic; `jobs.cli` puts them together."""
+"""The commands, one file a topic: each parses, calls shared.operate and prints."""

@@ -3,132 +3,125 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
-from jobs.backends import GoogleBackend
-from jobs.commands.cloud import kick
-from jobs.commands.common import chunks_option, console, graph_option, running_backend
-from jobs.runs import need_record, note_letters, publishing
+from jobs.console import (
+    chunks_option,
+    command,
+    confirm,
+    graph_option,
+    json_option,
+    layer_argument,
+    open_run,
+    running_backend,
+    some,
+    yes_option,
+)
+from jobs.deployed import kick
+from jobs.output import put, put_json, say
 from shared.errors import StateError
+from shared.operate.replay import never_built
+from shared.operate.run import Run
 from shared.plan.grid import Chunk
-from shared.run.failures import attempt_limit
-from shared.run.moments import now
-from shared.run.ports import Completion, Failure, State
+from shared.run.ports import Failure, State
 from shared.run.record import RunRecord
-from shared.run.replay import chosen, current_failures, discard, never_built, replay
-
-layer_argument = click.argument("layer", type=int, required=False)
 
 
-@click.command()
+@command("failed")
 @layer_argument
 @chunks_option("Show these chunks with their whole tracebacks.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@json_option
 @graph_option
 def failed(layer: int | None, chunks: tuple[Chunk, ...], as_json: bool, graph: str) -> None:
     """List the chunks of a run that failed, of one LAYER or of all, and why."""
-    backend, record, completion = _opened(graph)
+    run = open_run(graph)
     found = [
         failure
-        for failure in current_failures(record, completion)
+        for failure in run.failures()
         if layer in (None, failure.chunk.layer) and (not chunks or failure.chunk in chunks)
     ]
-    strays = backend.strays().all()
+    orphans = run.orphans()
     if as_json:
-        kept = [dataclasses.asdict(stray) | {"data": stray.data.decode(errors="replace")} for stray in strays]
+        kept = [dataclasses.asdict(orphan) | {"data": orphan.data.decode(errors="replace")} for orphan in orphans]
         failures = [dataclasses.asdict(failure) for failure in found]
-        click.echo(json.dumps({"graph": graph, "run": record.run, "failures": failures, "strays": kept}))
+        put_json({"graph": graph, "run": run.record.run, "failures": failures, "orphans": kept})
         return
     if chunks:
-        _need_all(record, chunks, found)
+        missing = set(chunks) - {failure.chunk for failure in found}
+        if missing:
+            raise StateError(f"{graph}: {some(missing)} has no such failure; make failed {run.where} lists all")
         for failure in found:
-            _show_whole(record, failure)
+            _put_whole(run.record, failure)
         return
-    for line in _lines(record, found) if found else [f"{graph}: nothing has failed"]:
-        click.echo(line)
+    for line in _lines(run.record, found) if found else [f"{graph}: nothing has failed"]:
+        put(line)
     dead = sum(failure.state is State.DEAD for failure in found)
     if dead:
-        console.print(
-            f'chunks in the dead letters: {dead:,}. One whole: make failed GRAPH={graph} CHUNK="L X Y Z". '
-            f"When their cause is mended: make replay GRAPH={graph}"
+        say(
+            f'chunks in the dead letters: {dead:,}. One whole: make failed {run.where} CHUNK="L X Y Z". '
+            f"When their cause is mended: make replay {run.where}"
         )
-    for stray in strays:
-        console.print(f"a dead letter that belongs to no run ({stray.published}): {stray.reason}", markup=False)
+    for orphan in orphans:
+        say(f"a dead letter that belongs to no run ({orphan.published}): {orphan.reason}")
 
 
-@click.command("replay")
+@command("replay")
 @layer_argument
 @chunks_option("Only these chunks, discarded ones too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be queued, and queue nothing.")
 @graph_option
-def replay_command(layer: int | None, chunks: tuple[Chunk, ...], dry_run: bool, graph: str) -> None:
+def replay(layer: int | None, chunks: tuple[Chunk, ...], dry_run: bool, graph: str) -> None:
     """Queue the chunks in the dead letters once more, of one LAYER or of all; their failures are forgotten."""
-    backend, record, completion = _opened(graph)
-    wanted = chosen(current_failures(record, completion), layer, chunks)
-    _need_all(record, chunks, wanted)
+    backend = running_backend()
+    run = Run.open(backend, graph)
+    wanted = run.dead(layer, chunks)
     for failure in wanted if dry_run else ():
-        console.print(f"chunk {failure.chunk}: {failure.error}: {_short(failure.message)}", markup=False)
+        say(f"chunk {failure.chunk}: {failure.error}: {_short(failure.message)}")
     if dry_run:
-        console.print(f"would queue {len(wanted):,} chunks of {graph}")
+        say(f"would queue {len(wanted):,} chunks of {graph}")
         return
-    with publishing(backend, graph) as queue:
-        count = replay(record, completion, queue, wanted, now())
+    count = run.replay(wanted)
     kick(backend)
-    console.print(f"queued {count:,} chunks of {graph} again; where no workers run: make resume GRAPH={graph}")
+    say(f"queued {count:,} chunks of {graph} again; where no workers run: make resume {run.where}")
 
 
-@click.command("discard")
+@command("discard")
 @layer_argument
 @chunks_option("Only these chunks.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @graph_option
-def discard_command(layer: int | None, chunks: tuple[Chunk, ...], yes: bool, graph: str) -> None:
+def discard(layer: int | None, chunks: tuple[Chunk, ...], yes: bool, graph: str) -> None:
     """Give up the chunks in the dead letters of one LAYER, or some of them, and say what that means."""
     if layer is None and not chunks:
         raise click.UsageError("say which: a LAYER, or --chunk")
-    _, record, completion = _opened(graph)
-    wanted = chosen(current_failures(record, completion), layer, chunks)
-    _need_all(record, chunks, wanted)
+    run = open_run(graph)
+    wanted = run.dead(layer, chunks)
     if not wanted:
-        console.print(f"{graph} has nothing in the dead letters there")
+        say(f"{graph} has nothing in the dead letters there")
         return
-    console.print(f"without {_some([failure.chunk for failure in wanted])} these can never be built:")
-    for above, waiting in never_built(record.plan, [failure.chunk for failure in wanted]).items():
-        console.print(f"  layer {above}: {len(waiting):,} of {record.plan.total(above):,} chunks: {_some(waiting)}")
-    console.print("so the run ends without its root; every object that reaches into them stays without one")
-    if not yes:
-        click.confirm(f"Give up {len(wanted):,} chunks?", abort=True)
-    discard(completion, wanted, now())
-    console.print(
+    _say_consequences(run, [failure.chunk for failure in wanted])
+    confirm(f"Give up {len(wanted):,} chunks", yes)
+    run.discard(wanted)
+    say(
         f"discarded {len(wanted):,} chunks; status shows them. "
-        f'One comes back with: make replay GRAPH={graph} CHUNK="L X Y Z"'
+        f'One comes back with: make replay {run.where} CHUNK="L X Y Z"'
     )
 
 
-def _opened(graph: str) -> tuple[GoogleBackend, RunRecord, Completion]:
-    """A run with all dead letters noted that have come so far."""
-    backend = running_backend()
-    record = need_record(backend, graph)
-    note_letters(backend)
-    return backend, record, backend.completion(graph, record.run)
-
-
-def _need_all(record: RunRecord, chunks: tuple[Chunk, ...], found: list[Failure]) -> None:
-    """StateError for a named chunk that is not among the failures."""
-    missing = sorted(set(chunks) - {failure.chunk for failure in found})
-    if missing:
-        raise StateError(
-            f"{record.graph}: {_some(missing)} has no such failure; make failed GRAPH={record.graph} lists all"
-        )
+def _say_consequences(run: Run, chunks: list[Chunk]) -> None:
+    plan = run.record.plan
+    say(f"without {some(chunks)} these can never be built:")
+    for above, waiting in never_built(plan, chunks).items():
+        say(f"  layer {above}: {len(waiting):,} of {plan.total(above):,} chunks: {some(waiting)}")
+    say("so the run ends without its root; every object that reaches into them stays without one")
 
 
 def _lines(record: RunRecord, found: list[Failure]) -> list[str]:
     """A line a chunk, in columns, and below it the error."""
     rows = [("chunk", "state", "failed", "not ended", "last", "worker")]
     for failure in found:
-        limit = attempt_limit(record.dataset, failure.chunk.layer)
+        limit = record.attempt_limit(failure.chunk.layer)
         unended = str(len(failure.started)) if failure.started else ""
         counts = (f"{failure.attempts} of {limit}", unended)
         rows.append((str(failure.chunk), failure.state, *counts, failure.when[:19], failure.worker))
@@ -139,8 +132,8 @@ def _lines(record: RunRecord, found: list[Failure]) -> list[str]:
     return [lines[0], *below]
 
 
-def _show_whole(record: RunRecord, failure: Failure) -> None:
-    limit = attempt_limit(record.dataset, failure.chunk.layer)
+def _put_whole(record: RunRecord, failure: Failure) -> None:
+    limit = record.attempt_limit(failure.chunk.layer)
     lines = [
         f"chunk {failure.chunk}: {failure.state}; {failure.attempts} of {limit} attempts failed",
         f"first {failure.first}, last {failure.when}, worker {failure.worker}",
@@ -148,14 +141,9 @@ def _show_whole(record: RunRecord, failure: Failure) -> None:
         f"{failure.error}: {failure.message}",
         failure.traceback,
     ]
-    click.echo("\n".join(lines))
+    put("\n".join(lines))
 
 
 def _short(text: str, most: int = 160) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most]} …"
-
-
-def _some(chunks: set[Chunk] | list[Chunk], most: int = 5) -> str:
-    named = ", ".join(map(str, sorted(chunks)[:most]))
-    return f"{named} and {len(chunks) - most:,} more" if len(chunks) > most else named

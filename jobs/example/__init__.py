@@ -1,6 +1,6 @@
 """The project's example dataset, made up from a seed: needed to try, test and measure an ingest.
 
-What holds: the files are those of the field (see format.md), the same parameters give the same
+Invariants: the files are those of the field (see format.md), the same parameters give the same
 bytes, and the true objects lie beside them. `make_example` is the way in.
 """
 

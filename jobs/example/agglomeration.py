@@ -1,6 +1,6 @@
 """Which supervoxels are one object, and how each chunk's component file tells it.
 
-What holds: the true objects are the components of all supervoxels that occur in an edge under the
+Invariants: the true objects are the components of all supervoxels that occur in an edge under the
 active ones. A few component files contradict their lower neighbours' about edges through a face;
 the lower side is right, so the truth does not depend on them.
 """

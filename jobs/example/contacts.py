@@ -1,6 +1,6 @@
 """What touches what: the edges of an example, before they are sorted into files.
 
-What holds: an edge between two parts of one object is on, any other is off. Each contact is kept
+Invariants: an edge between two parts of one object is on, any other is off. Each contact is kept
 once, within its chunk or at the face between two.
 """
 

@@ -1,6 +1,6 @@
 """Writing an example: the watershed volume, and the edge and component files of each chunk.
 
-What holds: a chunk without edges has no edge file, one without components no component file. What
+Invariants: a chunk without edges has no edge file, one without components no component file. What
 is odd in real files is odd here in a few chunks: edges the wrong way round, and listed ids that
 are in no edge.
 """

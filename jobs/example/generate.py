@@ -1,6 +1,6 @@
 """The steps that make an example dataset, from objects to files.
 
-What holds: voxels are kept for one chunk at a time, edges for the whole dataset.
+Invariants: voxels are kept for one chunk at a time, edges for the whole dataset.
 """
 
 from __future__ import annotations

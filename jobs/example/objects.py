@@ -1,6 +1,6 @@
 """The objects of an example: branching neurites, fragments that lean on them, and lone specks.
 
-What holds: an object is a list of balls. Where balls of two objects overlap the later one wins, and
+Invariants: an object is a list of balls. Where balls of two objects overlap the later one wins, and
 may so cut the earlier one in two. No ball reaches into the empty corner.
 """
 

@@ -1,6 +1,6 @@
 """Painting the balls of all objects into the voxels of one chunk at a time.
 
-What holds: a chunk's voxels depend on its own balls only, so memory does not grow with the volume.
+Invariants: a chunk's voxels depend on its own balls only, so memory does not grow with the volume.
 """
 
 from __future__ import annotations

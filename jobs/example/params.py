@@ -1,6 +1,6 @@
 """What can be chosen about an example, and the boxes that follow from it.
 
-What holds: voxel coordinates in this package count from the volume's lower corner; only the
+Invariants: voxel coordinates in this package count from the volume's lower corner; only the
 watershed volume itself knows of its voxel offset. The last chunk of an axis is cut, so that the
 extent is no multiple of the chunk size.
 """

@@ -1,6 +1,6 @@
 """Connected pieces of a chunk's voxels, which neighbours they have, and the end of the tiny ones.
 
-What holds: neighbours share a voxel face (6 of them), and all orders are fixed by voxel positions.
+Invariants: neighbours share a voxel face (6 of them), and all orders are fixed by voxel positions.
 """
 
 from __future__ import annotations

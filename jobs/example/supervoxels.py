@@ -1,6 +1,6 @@
 """Over-segmentation: objects cut into warped cells, and those cut by the chunk grid.
 
-What holds: a supervoxel is one piece of touching voxels (6 neighbours) of one object in one cell
+Invariants: a supervoxel is one piece of touching voxels (6 neighbours) of one object in one cell
 and one chunk. Two supervoxels with the same `originals` number that touch through a chunk's face
 were one before the grid cut them.
 """

@@ -14,20 +14,19 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from jobs.backends import GoogleBackend
-from jobs.environment import LOCAL
+from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
-from jobs.memory import share
-from jobs.runs import BackendBooks
+from jobs.memory_limit import share
+from jobs.paths import LOCAL
+from shared.classify import Kind
 from shared.dispatch.fleet import Fleet
 from shared.dispatch.round import dispatch, waiting_chunks
-from shared.gcp.jobs import CloudRunJobs
-from shared.gcp.jobs_messages import JobSpec
-from shared.gcp.jobs_server import JobsServer
-from shared.run.classify import Kind, classify
-from shared.run.ports import Completion
+from shared.gcp.backend import GoogleBackend
+from shared.gcp.cloudrun.jobs import CloudRunJobs
+from shared.gcp.cloudrun.messages import JobSpec
+from shared.operate.status import RunStatus
 from shared.run.record import RunRecord
-from shared.run.status import RunStatus
+from shared.run.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +46,13 @@ class LocalCloudRun:
         job = f"projects/{endpoints.project}/locations/local/jobs/{record.graph.lower()}"
         self.gave_up = False
         self._backend, self._board = backend, backend.board()
-        # Kept from round to round, unlike records: each has a connection of its own.
-        self._completions: dict[tuple[str, str], Completion] = {}
+        # Kept from round to round: each completion has a connection of its own.
+        self._registry = Registry(backend)
         self._workers, self._next = workers, 0.0
         self._done, self._deaths = -1, 0
         self._fleets = [Fleet(job, tuple(layers), workers, 2, ROUND_SECONDS / 2, workers)] if workers else []
         # A limit that is given counts; otherwise each worker has its share of this machine.
-        environ = os.environ | {"MEMORY_MIB": str(share(max(1, workers)))} | backend.environment.variables()
+        environ = os.environ | {"INGEST_MEMORY_MIB": str(share(max(1, workers)))} | backend.environment.variables()
         args = ("--processes", "1", "--layers", f"{layers[0]}-{layers[-1]}", "--idle-seconds", "3600")
         with ExitStack() as stack:
             self.executor = LocalExecutor(environ, LOCAL / "logs" / record.graph)
@@ -76,12 +75,11 @@ class LocalCloudRun:
         return not self.gave_up
 
     def _round(self) -> None:
-        books = BackendBooks(self._backend, completions=self._completions)
         try:
-            waiting = waiting_chunks(self._board, books)
+            waiting = waiting_chunks(self._board, self._registry)
             dispatch(self._fleets, waiting, self._board, self._jobs, time.time())
         except Exception as error:
-            if classify(error) is not Kind.OUTAGE:
+            if self._backend.classify(error) is not Kind.OUTAGE:
                 raise
             log.debug("this round of dispatch is left out: %s", error)
 

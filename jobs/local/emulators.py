@@ -1,7 +1,7 @@
 """Google's emulators of Bigtable, Pub/Sub and Firestore: found, started, reused and ended.
 
 Why: `gcloud beta emulators` takes seconds longer and leaves a tree of processes; here each
-emulator is one process, straight from the SDK's folder. What holds: an emulator that the
+emulator is one process, straight from the SDK's folder. Invariants: an emulator that the
 environment names is used as it is and never started or ended; the others listen on the loopback
 only. A folder has at most one of each; commands that share a folder wait for each other; each
 emulator is recorded in the folder before it is waited for, so that `stop` finds it even if the
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 DEBIAN_SDK = Path("/usr/lib/google-cloud-sdk")
 START_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
-"""Patience with a running emulator: taking a busy one for dead would throw its data away."""
+"""Backoff with a running emulator: taking a busy one for dead would throw its data away."""
 JAVA_FLAGS = (
     "-XX:+UseSerialGC",
     # The quick compiler only: up a fifth sooner, and no slower under load afterwards.

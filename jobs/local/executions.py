@@ -1,6 +1,6 @@
 """Runs executions of Jobs as processes on this machine: the executor behind the stand-in for Cloud Run Jobs.
 
-What holds: each task is a process in a group of its own, with the variables that Cloud Run gives a task; one
+Invariants: each task is a process in a group of its own, with the variables that Cloud Run gives a task; one
 that ends otherwise than with 0 is started again, as often as its Job says; all end with `close`, asked
 first. What a task prints is in a file of its own.
 """
@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from jobs.environment import REPOSITORY
-from shared.gcp.jobs_messages import Execution, JobSpec
+from jobs.paths import REPOSITORY
+from shared.gcp.cloudrun.messages import Execution, JobSpec
 
 POLL_SECONDS = 0.1
 END_SECONDS = 15.0
@@ -49,7 +49,7 @@ class _Run:
 
 
 class LocalExecutor:
-    """Answers `shared.gcp.jobs_server.Executor`; `environ` is what every task gets besides its Job's variables,
+    """Answers `jobs.local.cloudrun_server.Executor`; `environ` is what every task gets besides its Job's variables,
     `deaths` how many processes ended otherwise than with 0."""
 
     def __init__(self, environ: Mapping[str, str], logs: Path, command: Sequence[str] = TASK) -> None:

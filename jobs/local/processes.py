@@ -1,7 +1,7 @@
 """Servers that outlive the command that started them: recorded, recognised again, ended safely.
 
 Why: what one command starts serves the next one, so all that is known of it is what a file says,
-and a pid in a file may by now be somebody else's process. What holds: a process is taken for ours
+and a pid in a file may by now be somebody else's process. Invariants: a process is taken for ours
 only while its pid *and* the kernel's start time both match; it leads a process group of its own,
 so ending the group ends all that it started and nothing else; and a port counts as served by it
 only if its group owns the listening socket, as another program that answers on a port taken in

@@ -1,7 +1,7 @@
 """How many tasks of a fleet are started now: plain numbers in, a number out.
 
 A cold table has one tablet on one server, and splits as it is written to; everything at once would only
-queue up before it, so tasks grow by a factor a period. What holds: never more tasks than the fleet's
+queue up before it, so tasks grow by a factor a period. Invariants: never more tasks than the fleet's
 limit; one execution at most, whatever waits; nothing for work that those who run will do anyway.
 """
 

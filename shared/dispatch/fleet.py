@@ -2,7 +2,7 @@
 
 Why an object in the scratch folder: Terraform, which makes the Jobs, writes it; the dispatch function and
 `make ingest` read it. So the limits stand in one place, and a command needs nothing but that folder to know
-the infrastructure. What holds: a fleet that was decoded has sane numbers, and no layer has two fleets.
+the infrastructure. Invariants: a fleet that was decoded has sane numbers, and no layer has two fleets.
 """
 
 from __future__ import annotations

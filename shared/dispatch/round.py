@@ -1,6 +1,6 @@
 """One round of dispatch: what waits, by our own completion records; then at most one execution a fleet.
 
-Why not Pub/Sub's backlog: its metrics lag by minutes. What holds: rounds may run at the same time or twice
+Why not Pub/Sub's backlog: its metrics lag by minutes. Invariants: rounds may run at the same time or twice
 (schedulers fire so): a fleet's turn is claimed before tasks are started, and counts for a period. A turn
 whose start fails is given back; one whose dispatcher died costs a period.
 """
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from shared.dispatch.decide import tasks_to_start
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, decode_fleets
-from shared.dispatch.ports import Board, Books, Jobs
+from shared.dispatch.ports import Jobs
 from shared.errors import StateError
+from shared.operate.status import run_status
+from shared.run.done import is_finished
 from shared.run.events import Event
-from shared.run.ports import Storage
-from shared.run.start import is_finished
-from shared.run.status import run_status
+from shared.run.ports import Board, Storage
+from shared.run.registry import Registry
 
 _log = logging.getLogger(__name__)
 
@@ -47,25 +48,41 @@ def read_fleets(scratch: Storage) -> list[Fleet]:
     return decode_fleets(data, file)
 
 
-def waiting_chunks(board: Board, books: Books) -> Counter[int]:
+def waiting_chunks(board: Board, registry: Registry) -> Counter[int]:
     """Chunks a layer that are queued and not done, over all graphs on the board; of paused ones none.
 
-    Graphs whose run is over, or gone, are taken off the board.
+    Graphs whose run is over, or gone, are taken off the board. Whatever is wrong with one graph is logged
+    with its name, and keeps no other from being looked at; raised if not one could be.
     """
     found: Counter[int] = Counter()
-    for graph in board.graphs():
-        record = books.record(graph)
-        if record is None:
-            board.withdraw(graph)
-            continue
-        completion = books.completion(graph, record.run)
-        if is_finished(record, completion):
-            board.withdraw(graph)
-        elif not books.control(graph).paused:
-            progress = completion.progress(record.plan.layers)
-            status = run_status(record.plan, progress, completion.failures(), {}, 0.0)
-            found.update({layer.layer: layer.queued for layer in status.layers})
+    errors: list[Exception] = []
+    graphs = board.graphs()
+    for graph in graphs:
+        try:
+            found.update(_waiting_of(graph, board, registry))
+        except Exception as error:
+            errors.append(error)
+            fields = {"graph": graph, "error": type(error).__name__, "reason": str(error)[:1000]}
+            _log.error(Event.GRAPH_UNREADABLE, extra={"fields": fields})
+    if errors and len(errors) == len(graphs):
+        raise errors[0]
     return found
+
+
+def _waiting_of(graph: str, board: Board, registry: Registry) -> dict[int, int]:
+    record = registry.record(graph)
+    if record is None:
+        board.withdraw(graph)
+        return {}
+    completion = registry.completion(graph, record.run)
+    if is_finished(record, completion):
+        board.withdraw(graph)
+        return {}
+    if registry.control(graph).paused:
+        return {}
+    progress = completion.progress(record.plan.layers)
+    status = run_status(record.plan, progress, completion.failures(), {}, 0.0)
+    return {layer.layer: layer.queued for layer in status.layers}
 
 
 def dispatch(

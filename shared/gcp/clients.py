@@ -1,6 +1,6 @@
 """Where the services are, and how to reach them: the one place that makes clients.
 
-What holds: with hosts given, a client speaks to exactly those hosts, over an insecure channel and
+Invariants: with hosts given, a client speaks to exactly those hosts, over an insecure channel and
 without credentials; without, to Google with the application's default credentials. The environment
 is neither read nor set for it, so a variable left over in a shell cannot turn a run towards an
 emulator or away from one. The libraries are imported when the first client is made: they take most
@@ -18,14 +18,11 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.errors import StateError
-from shared.gcp.faults import google_errors
-from shared.run import classify
 
 EMULATOR_PROJECT = "emulators-only-no-such-project-"
 """The project of emulators. No project can have this id: it ends in a hyphen and is too long."""
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
-classify.also(google_errors)
 
 _SIZES = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _KEEPALIVE = [("grpc.keepalive_time_ms", 30_000)]
@@ -222,7 +219,7 @@ def api_errors(missing: str) -> Iterator[None]:
         raise translated from error
 
 
-class Patience:
+class Backoff:
     """Waits between tries: longer each time, with jitter, until `seconds` have passed in all."""
 
     def __init__(self, seconds: float, initial: float = 0.1, longest: float = 20.0) -> None:

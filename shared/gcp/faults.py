@@ -1,8 +1,8 @@
-"""What the errors of Google's libraries say about a chunk: their part of `shared.run.classify`'s table."""
+"""What the errors of Google's libraries say about a chunk: their part of `shared.classify`'s table."""
 
 from __future__ import annotations
 
-from shared.run.classify import Kind, Table
+from shared.classify import Kind, Table
 
 
 def google_errors() -> Table:

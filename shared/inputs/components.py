@@ -1,7 +1,7 @@
 """Component files: `components_{x}_{y}_{z}.proto`, what the agglomeration joined around a chunk.
 
 A protobuf message with the flat list [n, id_1 .. id_n, n', id'_1 ..] (source: PyChunkedGraph's
-chunkComponents.proto). What holds: an id is in one component at most; a file that says otherwise
+chunkComponents.proto). Invariants: an id is in one component at most; a file that says otherwise
 is refused, since whether an edge is active would depend on the order of reading.
 """
 

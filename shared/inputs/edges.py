@@ -1,7 +1,7 @@
 """Edge files: `edges_{x}_{y}_{z}.proto.zst`, one a layer-2 chunk (source: PyChunkedGraph's edge I/O).
 
 A zstd frame of a ChunkEdges message; ids and areas little-endian uint64, affinities float32.
-What holds: what comes out of `decode_edges` has whole columns of equal length; whether its ids
+Invariants: what comes out of `decode_edges` has whole columns of equal length; whether its ids
 belong to the chunk is for the build to check, which knows the grid.
 """
 

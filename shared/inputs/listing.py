@@ -1,6 +1,6 @@
 """Whether the folders of a dataset are there and hold what they should, without reading a file.
 
-What holds: a listing stops at the first object that fits, so a folder of 10^7 objects costs one
+Invariants: a listing stops at the first object that fits, so a folder of 10^7 objects costs one
 request; nothing is written. (cloud-files sorts a local folder before it names one file, so local
 folders are scanned directly.)
 """

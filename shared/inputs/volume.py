@@ -1,6 +1,6 @@
 """Reads what a plan has to know about the watershed volume from its `info`.
 
-What holds: no voxel is read, nothing is cached or written.
+Invariants: no voxel is read, nothing is cached or written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Completion records in memory: gone with the process.
 
-What holds: the same as for the stored ones; a record is a set of done dependencies.
+Invariants: the same as for the stored ones; a record is a set of done dependencies.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from shared.plan.grid import Chunk
-from shared.run.ports import Failure, LayerProgress, State, Stray
+from shared.run.ports import Failure, LayerProgress, Orphan, State
 
 
 @dataclass
@@ -122,20 +122,20 @@ def _no_records() -> defaultdict[int, defaultdict[Chunk, _Record]]:
     return defaultdict(lambda: defaultdict(_Record))
 
 
-class MemoryStrays:
-    """Dead letters of no known run; answers `shared.run.ports.Strays`."""
+class MemoryOrphans:
+    """Dead letters of no known run; answers `shared.run.ports.Orphans`."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Stray] = {}
+        self._kept: dict[str, Orphan] = {}
 
-    def keep(self, stray: Stray) -> None:
-        """Keeps a letter, once."""
-        self._kept[stray.key] = stray
+    def keep(self, orphan: Orphan) -> None:
+        """Keeps a dead letter, once."""
+        self._kept[orphan.key] = orphan
 
-    def all(self) -> list[Stray]:
-        """All letters, the oldest first."""
-        return sorted(self._kept.values(), key=lambda stray: stray.published)
+    def all(self) -> list[Orphan]:
+        """All of them, the oldest first."""
+        return sorted(self._kept.values(), key=lambda orphan: orphan.published)
 
-    def drop(self, stray: Stray) -> None:
-        """Forgets a letter."""
-        self._kept.pop(stray.key, None)
+    def drop(self, orphan: Orphan) -> None:
+        """Forgets a dead letter."""
+        self._kept.pop(orphan.key, None)

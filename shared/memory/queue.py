@@ -1,6 +1,6 @@
 """A queue in memory: messages are gone with the process.
 
-What holds: what Pub/Sub promises and no more. A message is delivered until it is acked; one that is
+Invariants: what Pub/Sub promises and no more. A message is delivered until it is acked; one that is
 given back, held by a queue that closes, or whose lease is ended by `expire`, comes again with the
 next attempt number.
 """

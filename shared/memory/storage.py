@@ -34,6 +34,10 @@ class MemoryStorage:
         with self._lock:
             return iter([name for name in self._objects if name.startswith(prefix)])
 
+    def leftovers(self, _prefix: str) -> Iterator[str]:
+        """None: nothing is written in parts."""
+        return iter(())
+
     def delete(self, names: Sequence[str]) -> None:
         """Drops objects; those that are not there are no error."""
         with self._lock:

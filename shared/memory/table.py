@@ -1,6 +1,6 @@
 """A table in memory: gone with the process.
 
-What holds: of several cells in a column the newest counts, and a cell written again at the same time
+Invariants: of several cells in a column the newest counts, and a cell written again at the same time
 replaces the one before, as in Bigtable.
 """
 

@@ -1,1 +1,1 @@
-"""What a dataset's configuration comes to: grid, ids, ranges of root ids, messages, size of the work."""
+"""What a dataset's configuration comes to: grid, ids, ranges of root ids, the order of messages."""

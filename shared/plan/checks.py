@@ -1,6 +1,6 @@
 """Whether a configuration fits its volume and its table: everything that can be refused before the start.
 
-What holds: the checks are pure and go through all the way, so that a person sees every problem at
+Invariants: the checks are pure and go through all the way, so that a person sees every problem at
 once, each with its numbers. `make_plan` is meant for a dataset that passed them.
 """
 

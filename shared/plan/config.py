@@ -1,6 +1,6 @@
 """A dataset's configuration: the field's own YAML, and what is ours under `chunkedgraph_ingest`.
 
-What holds: a `Dataset` has the right shape and types, and no setting that contradicts what the
+Invariants: a `Dataset` has the right shape and types, and no setting that contradicts what the
 pipeline does; whether it fits the volume is checked by `shared.plan.checks`. Each field's
 description is what problems and people are told about it.
 """

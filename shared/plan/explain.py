@@ -1,6 +1,6 @@
 """Turns the errors of a pydantic model into problems that say what to type.
 
-What holds: one problem for each error, with the dotted key as the file spells it; a key that is not
+Invariants: one problem for each error, with the dotted key as the file spells it; a key that is not
 known comes with the nearest one that is.
 """
 

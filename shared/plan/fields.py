@@ -1,6 +1,6 @@
 """Types and refusals that the fields of a configuration are made of.
 
-What holds: a refusal says why a value is refused and what to type instead. A location is absolute
+Invariants: a refusal says why a value is refused and what to type instead. A location is absolute
 once it is read, so that it means the same to every process on every machine.
 """
 

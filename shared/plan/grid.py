@@ -1,6 +1,6 @@
 """The chunk grid of every layer, and who waits for whom: plain arithmetic on coordinates.
 
-What holds: nothing here keeps a list of chunks, so a grid of 10^7 chunks costs as little as one
+Invariants: nothing here keeps a list of chunks, so a grid of 10^7 chunks costs as little as one
 of 10. Coordinates count chunks of their own layer from the volume's lower corner.
 """
 

@@ -1,6 +1,6 @@
 """The layout of node ids (uint64): | layer | x | y | z | segment |.
 
-What holds: ids are exact 64-bit integers all the way; no float ever touches one. The bits an axis
+Invariants: ids are exact 64-bit integers all the way; no float ever touches one. The bits an axis
 depend on the layer: b(l) = max(1, layer_count - l) above layer 2, b(2) = b(1) =
 max(SPATIAL_BITS, layer_count - 2). Source of the layout: PyChunkedGraph's id scheme.
 """

@@ -1,6 +1,6 @@
 """What graphs, runs and tables may be called.
 
-What holds: a name that matches is safe in a path, in a document id and in a table id, so nothing
+Invariants: a name that matches is safe in a path, in a document id and in a table id, so nothing
 that is built from names can lead outside its folder.
 """
 

@@ -1,7 +1,7 @@
 """Which segment numbers of the root layer belong to which chunk's job.
 
 A root is made by the job that sees its last cross edge vanish, in any layer, so each job has a
-range of its own and no counter is shared. What holds: ranges never overlap; all of them stay below
+range of its own and no counter is shared. Invariants: ranges never overlap; all of them stay below
 2^(segment bits - 9), so that the server's 256 root counters, set to the highest root segment,
 continue with counter * 256 + part inside the segment bits and above every id of ours, and a range
 read from segment 0 to the counter finds all of our roots.

@@ -1,6 +1,6 @@
 """Reads a YAML file to plain values: mappings with text keys, lists, text, numbers, true, false, null.
 
-What holds: whatever the file contains, the answer is values that JSON can hold too, and a list of
+Invariants: whatever the file contains, the answer is values that JSON can hold too, and a list of
 problems; a key that stands twice, which YAML readers let pass silently, is one of them. Dates stay
 text, and keys are the text that was written (so the key 2 is "2").
 """

@@ -1,1 +1,1 @@
-"""One run: messages, the record of it, ports to the outside, completion, and the worker's one function."""
+"""What a run is: its record, its messages, the ports to the outside, events, and when a chunk is done."""

@@ -1,7 +1,7 @@
 """What an operator wants of a run, kept beside its record: whether it is paused, and whether to look twice.
 
 Why in the scratch folder: it must outlive the progress records, and workers read that folder anyway.
-What holds: a graph without this object runs and has each chunk queued once.
+Invariants: a graph without this object runs and has each chunk queued once.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ CONTROL_NAME = "control.json"
 class Control:
     """`paused` says since when and by whom, empty if it is not.
 
-    `look_first`: chunks may be queued twice, as after a resume, so a worker looks whether one is
+    `check_done_first`: chunks may be queued twice, as after a resume, so a worker looks whether one is
     done before it builds it. That costs a read a chunk, which an undisturbed run need not pay.
     """
 
     paused: str = ""
-    look_first: bool = False
+    check_done_first: bool = False
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> Control:
         """The object in a file's bytes; DataError if it is none."""
         try:
             fields = json.loads(data)
-            return cls(paused=str(fields["paused"]), look_first=bool(fields["look_first"]))
+            # Before version 0.9 the second one was called look_first.
+            first = fields["check_done_first"] if "check_done_first" in fields else fields["look_first"]
+            return cls(paused=str(fields["paused"]), check_done_first=bool(first))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError(file, "-", f"no control file of this version ({error!r}); delete it") from error
 
@@ -58,11 +60,11 @@ def go_on(scratch: Storage) -> None:
         _write(scratch, replace(control, paused=""))
 
 
-def look_first(scratch: Storage) -> None:
+def check_done_first(scratch: Storage) -> None:
     """Workers look from now on whether a chunk is done before they build it."""
     control = read_control(scratch)
-    if not control.look_first:
-        _write(scratch, replace(control, look_first=True))
+    if not control.check_done_first:
+        _write(scratch, replace(control, check_done_first=True))
 
 
 def _write(scratch: Storage, control: Control) -> None:

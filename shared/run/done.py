@@ -13,6 +13,11 @@ def is_done(record: RunRecord, completion: Completion, chunk: Chunk) -> bool:
     return all(completion.done(on) >> plan.bits(on)[chunk] & 1 for on in plan.dependents(chunk))
 
 
+def is_finished(record: RunRecord, completion: Completion) -> bool:
+    """Whether the top chunk of the run is done."""
+    return completion.done(record.plan.end) == 1
+
+
 def left_unqueued(record: RunRecord, completion: Completion, chunk: Chunk) -> list[Chunk]:
     """Those that wait for `chunk` and for nothing more, though neither their publish nor their end is noted.
 

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """What a line of the log tells; its fields are those of `shared.run.attempt` unless it says more."""
+    """What a line of the log tells; its fields are those of `shared.work.attempt` unless it says more."""
 
     CHUNK_DONE = "chunk.done"
     """A chunk is built: seconds, rows, bytes (of its hand-off), peak_mb."""
-    CHUNK_KNOWN = "chunk.known"
+    CHUNK_ALREADY_DONE = "chunk.already_done"
     """A message for a chunk that was done already; nothing was built."""
     CHUNK_RETRIED = "chunk.retried"
     """An attempt failed and was counted: error, reason, attempts."""
@@ -28,16 +28,19 @@ class Event(StrEnum):
     """A worker holds a message of a paused run, or gives it back."""
     SERVICE_UNREACHABLE = "service.unreachable"
     """A service or a disk does not do its part: error, reason; nothing is counted against the chunk."""
-    LETTER_KEPT = "letter.kept"
+    DEAD_LETTER_KEPT = "dead_letter.kept"
     """A dead letter became the failure record of its chunk."""
-    LETTER_KNOWN = "letter.known"
+    DEAD_LETTER_REPEATED = "dead_letter.repeated"
     """A dead letter told nothing new: noted before, replayed or built since."""
-    LETTER_STALE = "letter.stale"
+    DEAD_LETTER_STALE = "dead_letter.stale"
     """A dead letter of an older run of its graph was dropped."""
-    LETTER_STRAY = "letter.stray"
+    DEAD_LETTER_ORPHAN = "dead_letter.orphan"
     """A dead letter that belongs to no known run was kept as it came."""
     DISPATCH_TURN = "dispatch.turn"
     """A round of dispatch looked at a Job for which chunks wait: job, layers, waiting, running, started (tasks)."""
+    GRAPH_UNREADABLE = "graph.unreadable"
+    """A graph was left out of a round of dispatch, as its record or its progress cannot be read: graph, error,
+    reason."""
     DISPATCH_FAILED = "dispatch.failed"
     """A Job could not be started though chunks wait for it: as above, and reason."""
     WORKER_START = "worker.start"

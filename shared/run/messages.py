@@ -1,6 +1,6 @@
 """A queue message: the identity of one chunk of one run, and whether to build it even if it is done.
 
-What holds: a decoded message is well-formed, so nothing in it can lead outside the run's own
+Invariants: a decoded message is well-formed, so nothing in it can lead outside the run's own
 folder; whether the chunk exists in the run's grid is checked against the plan by the worker.
 Golden bytes in the tests keep the wire form: compact JSON with sorted keys.
 """

@@ -118,7 +118,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Stray:
+class Orphan:
     """A dead letter that belongs to no known run, as it came: its first bytes, and what is known."""
 
     data: bytes
@@ -129,22 +129,22 @@ class Stray:
 
     @property
     def key(self) -> str:
-        """What names this letter and no other."""
+        """What names this dead letter and no other."""
         facts = f"{self.published} {self.size} ".encode()
         return hashlib.blake2b(facts + self.data, digest_size=16).hexdigest()
 
 
-class Strays(Protocol):
+class Orphans(Protocol):
     """The dead letters that belong to no known run, each kept once."""
 
-    def keep(self, stray: Stray) -> None:
-        """Keeps a letter; the same one again changes nothing."""
+    def keep(self, orphan: Orphan) -> None:
+        """Keeps a dead letter; the same one again changes nothing."""
 
-    def all(self) -> list[Stray]:
+    def all(self) -> list[Orphan]:
         """All that are kept, the oldest first."""
 
-    def drop(self, stray: Stray) -> None:
-        """Forgets a letter."""
+    def drop(self, orphan: Orphan) -> None:
+        """Forgets a dead letter."""
 
 
 class Completion(Protocol):
@@ -193,6 +193,25 @@ class Completion(Protocol):
 
     def clear(self) -> None:
         """Drops every record and failure of the run."""
+
+
+class Board(Protocol):
+    """Which graphs have work, and whose turn it is to start tasks: kept where all who dispatch see it."""
+
+    def announce(self, graph: str) -> None:
+        """Dispatch looks at this graph from now on."""
+
+    def withdraw(self, graph: str) -> None:
+        """Dispatch looks at it no more; one that it does not know is no error."""
+
+    def graphs(self) -> Sequence[str]:
+        """Those that were announced, by name."""
+
+    def claim(self, name: str, now: float, seconds: float) -> bool:
+        """Takes a turn for so many seconds from `now` (since 1970); False if another has it."""
+
+    def release(self, name: str) -> None:
+        """Gives a turn back."""
 
 
 @dataclass(frozen=True)
@@ -247,5 +266,8 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Names that start with `prefix`, in any order."""
 
+    def leftovers(self, prefix: str) -> Iterator[str]:
+        """Names of what was being written when a process ended, and is no object."""
+
     def delete(self, names: Sequence[str]) -> None:
-        """Removes objects; those that are not there are no error."""
+        """Removes objects; those that are not there are no error. Called in `shared.operate.clearing` alone."""

@@ -1,7 +1,8 @@
 """The run record: what a run was started with, kept as JSON beside its hand-offs.
 
-It is the truth about a run; progress elsewhere can be lost and rebuilt. What holds: it changes only
-when a run is reset, and then keeps its timestamp, so that everything built again is the same.
+It is the truth about a run; progress elsewhere can be lost and rebuilt. Invariants: it changes only
+when a run is reset, and then keeps its timestamp, so that everything built again is the same. A record
+of any older version is read as one of this (`shared.run.record_versions`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
 from shared.plan.plan import Plan
 from shared.run.messages import Message
+from shared.run.record_versions import MAX_ATTEMPTS, OTHER_LAYERS, RECORD_VERSION, VERSION_KEY, upgraded
+from shared.version import VERSION
 
 RECORD_NAME = "run.json"
 HANDOFF_SUFFIX = ".handoff"
@@ -34,7 +37,10 @@ class RunRecord:
 
     `timestamp_ms` is the time of every cell (milliseconds since 1970); `shape` the layer-2 grid;
     `edges` and `components` the input folders; `dataset` the configuration as it was given.
-    `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else.
+    `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else. `max_attempts` has
+    how many attempts the chunks of a layer have, by its number as a text, and for `OTHER_LAYERS`.
+    `truth` is a file with the object of every supervoxel, if there is one to compare with; `made_by` the
+    version of the pipeline that began the run, empty if that is not known.
     """
 
     graph: str
@@ -51,6 +57,9 @@ class RunRecord:
     test: bool = False
     upgrade: bool = False
     auto_queue_parents: bool = True
+    max_attempts: dict[str, int] = field(default_factory=lambda: {OTHER_LAYERS: MAX_ATTEMPTS})
+    truth: str | None = None
+    made_by: str = VERSION
     dataset: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -73,22 +82,27 @@ class RunRecord:
         x, y, z = map(int, coords.split("_"))
         return Chunk(int(layer), x, y, z)
 
+    def attempt_limit(self, layer: int) -> int:
+        """How many attempts a chunk of a layer has before it goes to the dead letters."""
+        return self.max_attempts.get(str(layer), self.max_attempts[OTHER_LAYERS])
+
     def encode(self) -> bytes:
         """The record as JSON."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+        return json.dumps({**asdict(self), VERSION_KEY: RECORD_VERSION}, sort_keys=True, indent=1).encode()
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> RunRecord:
-        """The record in a file's bytes; DataError if it is none of this version.
+        """The record in a file's bytes; DataError if it is none of this version or an older one.
 
-        Every field has to be there: a default in place of a lost one could change every id.
+        Every field of its version has to be there: a default in place of a lost one could change every id.
         """
         try:
-            fields = json.loads(data)
+            fields = upgraded(json.loads(data))
         except (ValueError, RecursionError) as error:
-            raise DataError(file, "-", f"no run record, as it is not JSON ({error})") from error
-        if not isinstance(fields, dict) or set(fields) != set(_FIELDS):
-            found = sorted(set(fields) ^ set(_FIELDS)) if isinstance(fields, dict) else "all of them"
+            raise DataError(file, "-", f"no run record ({error})") from error
+        del fields[VERSION_KEY]
+        if set(fields) != set(_FIELDS):
+            found = sorted(set(fields) ^ set(_FIELDS))
             raise DataError(file, "-", f"no run record of this version; missing or unknown: {found!s:.200}")
         for name, (expected, fits) in _FIELDS.items():
             if not fits(fields[name]):
@@ -124,6 +138,14 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "test": ("true or false", lambda value: isinstance(value, bool)),
     "upgrade": ("true or false", lambda value: isinstance(value, bool)),
     "auto_queue_parents": ("true or false", lambda value: isinstance(value, bool)),
+    "max_attempts": (
+        f"numbers from 1 by layer, one for {OTHER_LAYERS!r} among them",
+        lambda value: (
+            isinstance(value, dict) and OTHER_LAYERS in value and all(map(_whole(1, 1 << 31), value.values()))
+        ),
+    ),
+    "truth": ("a path or null", lambda value: value is None or _text(_SOMETHING)(value)),
+    "made_by": ("a version", lambda value: isinstance(value, str)),
     "dataset": ("a mapping", lambda value: isinstance(value, dict)),
 }
 """For each field what its value must be, in words and as a check."""

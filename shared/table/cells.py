@@ -1,6 +1,6 @@
 """Cells of one column, side by side: what a build hands to the table.
 
-What holds: a cell has no time of its own. The writer gives all cells of a run the run's
+Invariants: a cell has no time of its own. The writer gives all cells of a run the run's
 timestamp, so a second build writes the same cells over the first ones.
 """
 

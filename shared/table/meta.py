@@ -1,6 +1,6 @@
 """The two rows that every reader of a table reads first: what the graph is, and its version.
 
-What holds: the meta cell is a pickle that we write and never read; our own copy of the same facts
+Invariants: the meta cell is a pickle that we write and never read; our own copy of the same facts
 is the run record. Source: the meta object of PyChunkedGraph 2.x and 3.x.
 """
 

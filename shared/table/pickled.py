@@ -1,7 +1,7 @@
 """Writes values as a Python pickle, opcode by opcode.
 
 Why not `pickle.dumps`: it looks up each class that it writes, and the classes that readers of a
-table expect are not installed with us. What holds: the same values always give the same bytes;
+table expect are not installed with us. Invariants: the same values always give the same bytes;
 nothing is imported, and nothing is ever unpickled. Protocol 4, which Python reads since 3.4.
 """
 

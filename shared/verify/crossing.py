@@ -7,7 +7,7 @@ the ancestors of each layer-2 node concerned. An edge of cross layer m is settle
 layer m + 1, the first that holds both ends. There its far ends are known in every layer from 2 to m,
 by the parent links of the other side.
 
-What holds: every row of every family 4 cell is compared exactly, once, and so is every row that
+Invariants: every row of every family 4 cell is compared exactly, once, and so is every row that
 should be there; no part of this needs the whole table. Memory is for the outer faces alone: 32 bytes
 an atomic edge or a row of family 4, and 8 * (layer - 1) a layer-2 node with such edges.
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.build.labels import Flags, Index, unique_rows
+from shared.chunks.labels import Flags, Index, unique_rows
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
 from shared.verify.rows import ChunkRows, Complain, EdgeRows

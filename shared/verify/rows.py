@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.build.labels import Flags, Index
+from shared.chunks.labels import Flags, Index
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, Ids
 from shared.plan.plan import Plan

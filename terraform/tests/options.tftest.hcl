@@ -70,7 +70,7 @@ run "an_instance_is_created" {
   assert {
     condition = (
       google_bigtable_instance_iam_member.worker_tables["2"].instance == "chunkedgraph-ingest"
-      && output.environment.INSTANCE == "chunkedgraph-ingest"
+      && output.environment.INGEST_INSTANCE == "chunkedgraph-ingest"
       && strcontains(google_bigtable_instance_iam_member.worker_tables["2"].condition[0].expression, "/instances/chunkedgraph-ingest/tables/fly\"")
     )
     error_message = "workers must use the instance that was created"
@@ -82,7 +82,7 @@ run "an_instance_is_created_by_name" {
     bigtable_cluster = { zone = "us-east1-b", deletion_protection = false }
   }
   assert {
-    condition     = google_bigtable_instance.this[0].name == "graphs" && !google_bigtable_instance.this[0].deletion_protection && output.environment.INSTANCE == "graphs"
+    condition     = google_bigtable_instance.this[0].name == "graphs" && !google_bigtable_instance.this[0].deletion_protection && output.environment.INGEST_INSTANCE == "graphs"
     error_message = "an instance that is created must have the name that is given"
   }
 }
@@ -128,7 +128,7 @@ run "other_names" {
   }
   assert {
     condition = { for env in google_cloud_run_v2_job.layer["2"].template[0].template[0].containers[0].env : env.name => env.value } == {
-      PROJECT = "any-project", INSTANCE = "graphs", DATABASE = "second-progress", SCRATCH = "gs://any-project-second-lab-scratch", PREFIX = "second-lab"
+      INGEST_PROJECT = "any-project", INGEST_INSTANCE = "graphs", INGEST_DATABASE = "second-progress", INGEST_SCRATCH = "gs://any-project-second-lab-scratch", INGEST_PREFIX = "second-lab"
     }
     error_message = "names must follow the prefix"
   }

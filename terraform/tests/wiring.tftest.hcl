@@ -161,11 +161,11 @@ run "environment_variables_are_exact" {
     condition = alltrue([
       for job in values(google_cloud_run_v2_job.layer) :
       { for env in job.template[0].template[0].containers[0].env : env.name => env.value } == {
-        PROJECT  = "any-project"
-        INSTANCE = "graphs"
-        DATABASE = "chunkedgraph-ingest"
-        SCRATCH  = "gs://any-project-chunkedgraph-ingest-scratch"
-        PREFIX   = "chunkedgraph-ingest"
+        INGEST_PROJECT  = "any-project"
+        INGEST_INSTANCE = "graphs"
+        INGEST_DATABASE = "chunkedgraph-ingest"
+        INGEST_SCRATCH  = "gs://any-project-chunkedgraph-ingest-scratch"
+        INGEST_PREFIX   = "chunkedgraph-ingest"
       }
     ])
     error_message = "not the variables that a worker reads"
@@ -174,15 +174,15 @@ run "environment_variables_are_exact" {
     condition = alltrue([
       for function in [google_cloudfunctions2_function.dead_letter, google_cloudfunctions2_function.dispatch] :
       function.service_config[0].environment_variables == tomap({
-        PROJECT  = "any-project"
-        DATABASE = "chunkedgraph-ingest"
-        SCRATCH  = "gs://any-project-chunkedgraph-ingest-scratch"
+        INGEST_PROJECT  = "any-project"
+        INGEST_DATABASE = "chunkedgraph-ingest"
+        INGEST_SCRATCH  = "gs://any-project-chunkedgraph-ingest-scratch"
       })
     ])
     error_message = "not the variables that the functions read"
   }
   assert {
-    condition     = output.environment.SCRATCH == "gs://${google_storage_bucket.scratch.name}" && output.environment.DATABASE == google_firestore_database.progress.name
+    condition     = output.environment.INGEST_SCRATCH == "gs://${google_storage_bucket.scratch.name}" && output.environment.INGEST_DATABASE == google_firestore_database.progress.name
     error_message = "the variables must name what was made"
   }
 }

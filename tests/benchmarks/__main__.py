@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 
-from jobs.commands.checking import check
-from jobs.environment import REPOSITORY
 from jobs.local import emulators, processes
+from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
+from shared.operate.check import check
 from tests.benchmarks import building, chunks, grids
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console

@@ -14,17 +14,17 @@ from typing import Any
 
 import zstandard
 
-from shared.build.codec import encode_handoff
+from shared.chunks.codec import encode_handoff
 from shared.files import CloudFilesStorage
-from shared.gcp.bigtable import BigtableTable
+from shared.gcp.bigtable.table import BigtableTable
+from shared.gcp.bigtable.wire import Rows, encode_rows
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints, bigtable_channel
-from shared.gcp.wire import Rows, encode_rows
 from shared.inputs.components import components_name
 from shared.inputs.edges import edges_name
 from shared.plan.grid import Chunk
 from shared.run.record import RunRecord
-from shared.run.sources import Sources
 from shared.table.columns import families
+from shared.work.sources import Sources
 from tests.benchmarks.inputs import TIMESTAMP_MS, sources_of
 from tests.benchmarks.measure import Spent, cpu_of, show
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from jobs.example import ExampleParams, make_example
 from jobs.example.files import COMPONENTS, EDGES
-from shared.build.codec import encode_handoff
-from shared.build.emit import Built
-from shared.gcp.wire import encode_rows
+from shared.chunks.codec import encode_handoff
+from shared.chunks.emit import Built
+from shared.gcp.bigtable.wire import encode_rows
 from shared.memory.storage import MemoryStorage
 from shared.plan.grid import Chunk
 from shared.run.record import RunRecord
-from shared.run.sources import Sources
+from shared.work.sources import Sources
 from tests.benchmarks.inputs import TIMESTAMP_MS, record_of, sources_of
 from tests.benchmarks.measure import Spent, grown_mb, show
 

@@ -13,15 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobs.backends import GoogleBackend
-from jobs.environment import Environment
 from jobs.local.executions import LocalExecutor
-from jobs.runs import OpenRuns, open_run, scratch
-from shared.gcp.jobs_messages import JobSpec
-from shared.gcp.pubsub import PubSubQueue
+from shared.environment import Environment
+from shared.gcp.backend import GoogleBackend
+from shared.gcp.cloudrun.messages import JobSpec
+from shared.gcp.pubsub.queue import PubSubQueue
+from shared.operate.queueing import start
 from shared.run.record import RunRecord
-from shared.run.start import start
-from shared.run.worker import Worker
+from shared.run.registry import graph_folder
+from shared.work.open_runs import OpenRuns, open_run
+from shared.work.worker import Worker
 from tests.benchmarks.inputs import record_of
 from tests.benchmarks.measure import Sampler, Spent, cpu_of, resident_mb, rss_mb, show
 
@@ -33,7 +34,7 @@ PATIENCE = 1800.0
 
 def backend_of(hosts: dict[str, str], folder: Path, prefix: str) -> GoogleBackend:
     """The emulators, with a scratch folder and topics of one measurement."""
-    environ = {**hosts, "SCRATCH": f"file://{folder / prefix}", "PREFIX": prefix}
+    environ = {**hosts, "INGEST_SCRATCH": f"file://{folder / prefix}", "INGEST_PREFIX": prefix}
     return GoogleBackend(Environment.read(environ))
 
 
@@ -88,7 +89,7 @@ def begin(backend: GoogleBackend, record: RunRecord) -> Spent:
     backend.prepare(record.plan.layers)
     queue = backend.queue([])
     with (spent := Spent()).more():
-        start(record, scratch(backend, record.graph), backend.table(record.table, None), queue, [])
+        start(record, graph_folder(backend, record.graph), backend.table(record.table, None), queue, [])
     queue.close()
     return spent
 

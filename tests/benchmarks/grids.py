@@ -12,16 +12,16 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from shared.build.codec import encode_handoff
-from shared.build.handoff import Face, FaceMap, HandOff
-from shared.build.parent import build_parent
-from shared.gcp.wire import encode_rows
+from shared.chunks.codec import encode_handoff
+from shared.chunks.handoff import Face, FaceMap, HandOff
+from shared.chunks.parent import build_parent
+from shared.gcp.bigtable.wire import encode_rows
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
 from shared.memory.storage import MemoryStorage
 from shared.plan.grid import Chunk, neighbour, opposite
 from shared.run.record import RunRecord
-from shared.run.sources import Sources
+from shared.work.sources import Sources
 from tests.benchmarks.inputs import TIMESTAMP_MS, record_of
 from tests.benchmarks.measure import Spent, grown_mb, show
 

@@ -8,7 +8,7 @@ from shared.files import CloudFilesStorage
 from shared.memory.storage import MemoryStorage
 from shared.run.ports import Storage
 from shared.run.record import RunRecord
-from shared.run.sources import Sources
+from shared.work.sources import Sources
 
 TIMESTAMP_MS = 1_700_000_000_000
 

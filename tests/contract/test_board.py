@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from shared.dispatch.ports import Board
-from shared.gcp.board import FirestoreBoard
 from shared.gcp.clients import Endpoints
+from shared.gcp.firestore.board import FirestoreBoard
 from shared.memory.dispatch import MemoryBoard
 
 

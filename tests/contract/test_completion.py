@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.gcp import firestore
 from shared.gcp.clients import Endpoints
-from shared.gcp.firestore import FirestoreCompletion, chunk_of, document_id
-from shared.gcp.strays import FirestoreStrays
-from shared.memory.completion import MemoryCompletion, MemoryStrays
+from shared.gcp.firestore import completion as firestore
+from shared.gcp.firestore.completion import FirestoreCompletion, chunk_of, document_id
+from shared.gcp.firestore.orphans import FirestoreOrphans
+from shared.memory.completion import MemoryCompletion, MemoryOrphans
 from shared.plan.grid import Chunk
-from shared.run.ports import Completion, Failure, LayerProgress, State, Stray, Strays
+from shared.run.ports import Completion, Failure, LayerProgress, Orphan, Orphans, State
 
 A, B, ABOVE = Chunk(3, 0, 0, 0), Chunk(3, 1, 0, 2), Chunk(4, 0, 0, 0)
 FAILURE = Failure(
@@ -191,18 +191,18 @@ def test_published_can_be_asked(completion: Completion) -> None:
 @pytest.mark.parametrize("kind", ["memory", "emulator"])
 def test_strays(kind: str, request: pytest.FixtureRequest) -> None:
     """Dead letters of no run are kept once each, the oldest first, until they are dropped."""
-    strays: Strays = MemoryStrays()
+    orphans: Orphans = MemoryOrphans()
     if kind == "emulator":
         endpoints = Endpoints.emulated(request.getfixturevalue("emulators"))
-        strays = FirestoreStrays(replace(endpoints, database=f"d{uuid.uuid4().hex}"))
-    late = Stray(b"\xff\x00", 2, "no JSON", {"error": "E"}, "2024-01-02")
+        orphans = FirestoreOrphans(replace(endpoints, database=f"d{uuid.uuid4().hex}"))
+    late = Orphan(b"\xff\x00", 2, "no JSON", {"error": "E"}, "2024-01-02")
     early = replace(late, published="2024-01-01")
-    for stray in (late, early, late):
-        strays.keep(stray)
-    assert strays.all() == [early, late]
-    strays.drop(late)
-    strays.drop(late)
-    assert strays.all() == [early]
+    for orphan in (late, early, late):
+        orphans.keep(orphan)
+    assert orphans.all() == [early, late]
+    orphans.drop(late)
+    orphans.drop(late)
+    assert orphans.all() == [early]
 
 
 def test_clear(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:

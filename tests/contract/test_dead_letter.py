@@ -17,16 +17,17 @@ import functions_framework
 import pytest
 from werkzeug.serving import make_server
 
-from functions.books import CloudBooks, open_books
+from functions.registry import open_progress, open_registry, read_progress
 from shared.errors import StateError
 from shared.files import CloudFilesStorage
 from shared.gcp.clients import Endpoints
-from shared.gcp.firestore import FirestoreCompletion
-from shared.gcp.pubsub import PubSubQueue, create_topics
-from shared.gcp.strays import FirestoreStrays
+from shared.gcp.firestore.completion import FirestoreCompletion
+from shared.gcp.firestore.orphans import FirestoreOrphans
+from shared.gcp.pubsub.queue import PubSubQueue, create_topics
 from shared.plan.grid import Chunk
 from shared.run.ports import State
 from shared.run.record import RECORD_NAME, RunRecord
+from shared.run.registry import Registry
 from tests.harness import record_of
 from tests.volumes import random_volume
 
@@ -34,6 +35,12 @@ SOURCE = Path(__file__).resolve().parents[2] / "functions" / "dead_letter" / "ma
 PATIENCE = 60.0
 CHUNK = Chunk(2, 0, 1, 0)
 TOLD = {"error": "DataError", "reason": "bad file", "worker": "w"}
+
+
+def clear_caches() -> None:
+    """Has the function read its environment anew."""
+    open_progress.cache_clear()
+    open_registry.cache_clear()
 
 
 @dataclass
@@ -49,8 +56,8 @@ class Deployed:
         return FirestoreCompletion(self.endpoints, self.record.graph, self.record.run)
 
     @property
-    def strays(self) -> FirestoreStrays:
-        return FirestoreStrays(self.endpoints)
+    def orphans(self) -> FirestoreOrphans:
+        return FirestoreOrphans(self.endpoints)
 
     def message(self, chunk: Chunk = CHUNK) -> bytes:
         return self.record.message(chunk)
@@ -61,19 +68,19 @@ def deployed(emulators: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monk
     """A fresh instance of the function."""
     database, graph = f"d{uuid.uuid4().hex}", f"g{uuid.uuid4().hex[:10]}"
     variables = {
-        "SCRATCH": f"file://{tmp_path}",
-        "DATABASE": database,
+        "INGEST_SCRATCH": f"file://{tmp_path}",
+        "INGEST_DATABASE": database,
         "FIRESTORE_EMULATOR_HOST": emulators["FIRESTORE_EMULATOR_HOST"],
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PROJECT", raising=False)
+    monkeypatch.delenv("INGEST_PROJECT", raising=False)
     record = record_of(random_volume(3, (2, 2, 1), size=5), graph=graph)
     CloudFilesStorage(f"{tmp_path}/{graph}").put(RECORD_NAME, record.encode())
-    open_books.cache_clear()
+    clear_caches()
     endpoints = replace(Endpoints.emulated(emulators), database=database)
     yield Deployed(functions_framework.create_app("dead_letter", str(SOURCE)), endpoints, record)
-    open_books.cache_clear()
+    clear_caches()
 
 
 def pushed(data: bytes, attributes: dict[str, str], published: str = "2024-01-01T00:00:00Z") -> dict[str, Any]:
@@ -97,7 +104,7 @@ def test_strays_are_kept(deployed: Deployed) -> None:
     other = replace(deployed.record, graph="other").message(CHUNK)
     for data in (b"\xff\x00", b"", other, other):
         assert client.post("/", json=pushed(data, {})).status_code == 204
-    assert {stray.data for stray in deployed.strays.all()} == {b"\xff\x00", b"", other}
+    assert {orphan.data for orphan in deployed.orphans.all()} == {b"\xff\x00", b"", other}
     assert deployed.completion.failures() == []
 
 
@@ -106,7 +113,7 @@ def test_other_requests_are_refused(deployed: Deployed, body: Any) -> None:
     """What Pub/Sub did not send gets 400, and nothing is noted."""
     assert deployed.app.test_client().post("/", json=body).status_code == 400
     assert deployed.app.test_client().post("/", data=b"\xff").status_code == 400
-    assert deployed.strays.all() == []
+    assert deployed.orphans.all() == []
 
 
 def test_what_cannot_be_noted_is_pushed_again(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +122,7 @@ def test_what_cannot_be_noted_is_pushed_again(deployed: Deployed, monkeypatch: p
     def gone(self: object, graph: str) -> RunRecord:
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(CloudBooks, "record", gone)
+    monkeypatch.setattr(Registry, "record", gone)
     deployed.app.config["PROPAGATE_EXCEPTIONS"] = False
     answer = deployed.app.test_client().post("/", json=pushed(deployed.message(), TOLD))
     assert answer.status_code == 500
@@ -162,7 +169,7 @@ def test_pushed_by_the_emulator(deployed: Deployed) -> None:
         layer2.publish_dead(deployed.message(), TOLD)
         layer2.publish_dead(b"\xff\x00", TOLD)
         layer2.publish_dead(deployed.message(), TOLD)
-        given = served.wait(lambda: failed() == [CHUNK] and len(deployed.strays.all()) == 1)
+        given = served.wait(lambda: failed() == [CHUNK] and len(deployed.orphans.all()) == 1)
         layer2.publish(2, [deployed.message(killer)])
         for _ in range(5):
             delivery = layer2.receive(PATIENCE)
@@ -179,7 +186,7 @@ def test_pushed_by_the_emulator(deployed: Deployed) -> None:
     assert (told.chunk, told.error) == (CHUNK, "DataError")
     assert (killed.chunk, killed.error, killed.dead) == (killer, "WorkerKilled", True)
     assert "5 times" in killed.message
-    assert [stray.data for stray in deployed.strays.all()] == [b"\xff\x00"]
+    assert [orphan.data for orphan in deployed.orphans.all()] == [b"\xff\x00"]
 
 
 BLOCKED = """
@@ -199,11 +206,11 @@ def test_imports() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("missing", ["SCRATCH", "DATABASE", "PROJECT"])
+@pytest.mark.parametrize("missing", ["INGEST_SCRATCH", "INGEST_DATABASE", "INGEST_PROJECT"])
 def test_environment(missing: str) -> None:
     """A variable that is missing is named."""
-    variables = {"SCRATCH": "gs://b/s/", "DATABASE": "d", "PROJECT": "p"}
-    books = CloudBooks.read(variables)
-    assert (books.scratch, books.endpoints.project, books.endpoints.firestore_host) == ("gs://b/s", "p", None)
+    variables = {"INGEST_SCRATCH": "gs://b/s/", "INGEST_DATABASE": "d", "INGEST_PROJECT": "p"}
+    found = read_progress(variables)
+    assert (found.scratch, found.endpoints.project, found.endpoints.firestore_host) == ("gs://b/s/", "p", None)
     with pytest.raises(StateError, match=missing):
-        CloudBooks.read({name: value for name, value in variables.items() if name != missing})
+        read_progress({name: value for name, value in variables.items() if name != missing})

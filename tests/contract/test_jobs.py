@@ -13,13 +13,13 @@ from google.cloud import run_v2
 from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTransport
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 
+from jobs.local.cloudrun_server import JobsServer
 from shared.dispatch.decide import Running
 from shared.dispatch.ports import Jobs
 from shared.errors import StateError
 from shared.gcp.clients import Endpoints, channel
-from shared.gcp.jobs import CloudRunJobs
-from shared.gcp.jobs_messages import Execution, JobSpec
-from shared.gcp.jobs_server import JobsServer
+from shared.gcp.cloudrun.jobs import CloudRunJobs
+from shared.gcp.cloudrun.messages import Execution, JobSpec
 from shared.memory.dispatch import MemoryJobs
 
 PARENT = "projects/p/locations/r"

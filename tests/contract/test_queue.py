@@ -11,8 +11,8 @@ import pytest
 
 from shared.errors import StateError
 from shared.gcp.clients import Endpoints
-from shared.gcp.pubsub import ATTRIBUTE_BYTES, PubSubQueue, create_topics
-from shared.gcp.waiting import Waiting
+from shared.gcp.pubsub.pending import Waiting
+from shared.gcp.pubsub.queue import ATTRIBUTE_BYTES, PubSubQueue, create_topics
 from shared.memory.queue import MemoryBroker
 from shared.run.ports import DEAD, Queue
 

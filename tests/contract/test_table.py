@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from shared.errors import IngestError, StateError
-from shared.gcp import wire as requests
-from shared.gcp.bigtable import BigtableTable
+from shared.gcp.bigtable import wire as requests
+from shared.gcp.bigtable.rows import bigtable_message, merge_chunks
+from shared.gcp.bigtable.table import BigtableTable
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
-from shared.gcp.rows import bigtable_message, merge_chunks
 from shared.memory.table import MemoryTable
 from shared.run.ports import Row, Table
 from shared.table.cells import Cells
@@ -140,7 +140,7 @@ def test_ranges(table: Table) -> None:
 
 def test_keys(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows by key come in order, each once, without those that do not exist."""
-    monkeypatch.setattr("shared.gcp.bigtable.KEYS_A_READ", 2)
+    monkeypatch.setattr("shared.gcp.bigtable.table.KEYS_A_READ", 2)
     table.write([cells(PARENT, a=b"", b=b"", c=b"", d=b"", e=b"")], 1)
     assert [row.key for row in table.read_keys([b"e", b"x", b"b", b"a", b"b", b"d"])] == [b"a", b"b", b"d", b"e"]
     assert list(table.read_keys([])) == []

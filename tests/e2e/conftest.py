@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.environment import REPOSITORY
 from jobs.example import ExampleParams, make_example
+from jobs.paths import REPOSITORY
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,8 +40,8 @@ def variables(emulators: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {
         **kept,
         **emulators,
-        "SCRATCH": f"file://{tmp_path}/scratch",
-        "PREFIX": prefix,
+        "INGEST_SCRATCH": f"file://{tmp_path}/scratch",
+        "INGEST_PREFIX": prefix,
         "PYTHONWARNINGS": "ignore",
     }
 

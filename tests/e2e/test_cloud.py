@@ -14,18 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-
 from functions.books import CloudBooks
-from jobs.backends import GoogleBackend
-from jobs.environment import REPOSITORY, Environment
+
+from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
+from jobs.paths import REPOSITORY
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
 from shared.dispatch.round import dispatch, waiting_chunks
+from shared.environment import Environment
+from shared.exit_codes import Exit
 from shared.files import CloudFilesStorage
-from shared.gcp.jobs_messages import JobSpec
-from shared.gcp.jobs_server import JobsServer
-from shared.gcp.pubsub import create_topics
-from shared.outcome import Exit
+from shared.gcp.backend import GoogleBackend
+from shared.gcp.cloudrun.messages import JobSpec
+from shared.gcp.pubsub.queue import create_topics
 from tests.e2e.conftest import Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
@@ -51,17 +52,22 @@ class Project:
 def project(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Project]:
     """Subscriptions, a Job a layer and the fleets' object."""
     name = uuid.uuid4().hex[:10]
-    own = variables | {"PROJECT": f"p{name}", "INSTANCE": "i", "DATABASE": "d", "PREFIX": f"c-{name}"}
+    own = variables | {
+        "INGEST_PROJECT": f"p{name}",
+        "INGEST_INSTANCE": "i",
+        "INGEST_DATABASE": "d",
+        "INGEST_PREFIX": f"c-{name}",
+    }
     executor = LocalExecutor(own, tmp_path / "logs")
     server = JobsServer(executor)
     own["CLOUD_RUN_EMULATOR_HOST"] = server.host
-    scratch = CloudFilesStorage(variables["SCRATCH"])
+    scratch = CloudFilesStorage(variables["INGEST_SCRATCH"])
 
     def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         return cli(*arguments, **(own | more))
 
     found = Project(run, own, executor, scratch, f"g{uuid.uuid4().hex[:12]}")
-    create_topics(GoogleBackend(Environment.read(own)).endpoints, own["PREFIX"], LAYERS)
+    create_topics(GoogleBackend(Environment.read(own)).endpoints, own["INGEST_PREFIX"], LAYERS)
     scratch.put(FLEETS_NAME, encode_fleets(found.fleets()))
     for fleet in found.fleets():
         args = ("--processes", "1", "--layers", str(fleet.layers[0]), "--idle-seconds", "600")
@@ -141,7 +147,7 @@ def a_job_is_missing(project: Project) -> None:
 
 
 def no_subscriptions(project: Project) -> None:
-    project.variables["PREFIX"] += "x"
+    project.variables["INGEST_PREFIX"] += "x"
 
 
 Break = Callable[[Project], None]

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.environment import REPOSITORY
 from jobs.local import emulators as manager
-from shared.outcome import Exit
+from jobs.paths import REPOSITORY
+from shared.exit_codes import Exit
 from shared.plan.grid import Chunk
+from shared.run.done import is_finished
 from shared.run.events import Event
-from shared.run.start import is_finished
-from shared.run.work import OpenRun
+from shared.work.steps import OpenRun
 from tests.e2e.conftest import Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 from tests.faults.disturbed import every_chunk
@@ -43,7 +43,7 @@ class Operator:
     def failed(self) -> dict[str, dict[str, object]]:
         """`failed --json` by chunk."""
         answer = json.loads(self("failed", "--json").stdout)
-        assert answer["strays"] == []
+        assert answer["orphans"] == []
         return {str(Chunk(*failure["chunk"])): failure for failure in answer["failures"]}
 
 

@@ -12,24 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from jobs.backends import GoogleBackend
-from jobs.environment import REPOSITORY, Environment
 from jobs.example import ExampleParams, make_example
-from jobs.runs import open_run, scratch
-from shared.gcp.bigtable import BigtableTable
+from jobs.paths import REPOSITORY
+from shared.environment import Environment
+from shared.exit_codes import Exit
+from shared.gcp.backend import GoogleBackend
+from shared.gcp.bigtable.table import BigtableTable
 from shared.memory.completion import MemoryCompletion
 from shared.memory.queue import MemoryBroker
 from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
-from shared.outcome import Exit
+from shared.operate.queueing import start
 from shared.plan.grid import Chunk
 from shared.run.record import RECORD_NAME, RunRecord
-from shared.run.sources import Sources
-from shared.run.start import start
-from shared.run.work import OpenRun
-from shared.run.worker import Worker
+from shared.run.registry import graph_folder
 from shared.table.cells import Cells
 from shared.table.columns import PARENT, node_key
+from shared.work.open_runs import open_run
+from shared.work.sources import Sources
+from shared.work.steps import OpenRun
+from shared.work.worker import Worker
 from tests.e2e.conftest import Run
 
 
@@ -46,7 +48,7 @@ def rows(table: BigtableTable | MemoryTable) -> dict[bytes, tuple[dict[str, byte
 
 def opened(variables: dict[str, str], graph: str) -> OpenRun:
     backend = GoogleBackend(Environment.read(variables))
-    data = scratch(backend, graph).get([RECORD_NAME])[RECORD_NAME]
+    data = graph_folder(backend, graph).get([RECORD_NAME])[RECORD_NAME]
     assert data is not None
     return open_run(backend, RunRecord.decode(data, "run.json"))
 
@@ -187,8 +189,8 @@ def test_refusals(cli: Run, example: Path, graph: str, tmp_path: Path) -> None:
 ELSEWHERE = """
 import sys
 from pathlib import Path
-import jobs.environment
-jobs.environment.LOCAL = Path(sys.argv.pop(1))
+import jobs.paths
+jobs.paths.LOCAL = Path(sys.argv.pop(1))
 import jobs.cli
 jobs.cli.main()
 """

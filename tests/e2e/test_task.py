@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.backends import GoogleBackend
-from jobs.environment import REPOSITORY, Environment
+from jobs.paths import REPOSITORY
 from jobs.task import exit_code
-from shared.outcome import Exit
+from shared.environment import Environment
+from shared.exit_codes import Exit
+from shared.gcp.backend import GoogleBackend
 
 PATIENCE = 60.0
 CLOUD_RUN = {"CLOUD_RUN_EXECUTION": "j-abc", "CLOUD_RUN_TASK_INDEX": "4", "CLOUD_RUN_TASK_ATTEMPT": "1"}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.environment import REPOSITORY
-from shared.gcp.bigtable import BigtableTable
-from shared.outcome import Exit
+from jobs.paths import REPOSITORY
+from shared.exit_codes import Exit
+from shared.gcp.bigtable.table import BigtableTable
 from shared.table.cells import Cells
 from shared.table.columns import COUNTER, VERSION_KEY, counter_key, families
 from tests.e2e.conftest import Run

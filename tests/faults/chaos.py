@@ -1,6 +1,6 @@
 """Chaos: worker processes killed at random, the emulators' connections cut, until a run is done all the same.
 
-What holds: chaos ends. After `FUTILE` kills in a row without a chunk done, all faults wait for the next
+Invariants: chaos ends. After `FUTILE` kills in a row without a chunk done, all faults wait for the next
 chunk, as a slow machine must not keep every worker from ever coming to its work. A chunk that had the bad
 luck to be at hand in too many kills goes to the dead letters, and is replayed, as an operator would.
 """
@@ -20,12 +20,12 @@ from random import Random
 
 from jobs.example import ExampleParams, make_example
 from shared.errors import WorkerKilled
+from shared.operate.replay import chosen, current_failures, replay
 from shared.plan.grid import Grid
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
 from shared.run.events import Event
-from shared.run.moments import now
-from shared.run.replay import chosen, current_failures, replay
+from shared.timestamps import now
 from tests.faults.emulated import EmulatedRun, kill
 from tests.faults.proxy import Proxy
 from tests.volumes import Volume

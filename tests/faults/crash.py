@@ -22,8 +22,8 @@ from shared.errors import MessageError
 from shared.plan.grid import Chunk
 from shared.run.messages import Message
 from shared.run.ports import Completion, Delivery, Failure, Queue, Storage, Table
-from shared.run.work import OpenRun
 from shared.table.cells import Cells
+from shared.work.steps import OpenRun
 
 
 class Crash(BaseException):

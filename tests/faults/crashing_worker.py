@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jobs.worker
-from jobs.backends import MAX_LEASE_SECONDS, GoogleBackend
-from jobs.runs import OpenRuns
+from shared.gcp.backend import MAX_LEASE_SECONDS, GoogleBackend
 from shared.plan.grid import Chunk
 from shared.run.ports import Queue
-from shared.run.work import OpenRun
+from shared.work.open_runs import OpenRuns
+from shared.work.steps import OpenRun
 from tests.faults.crash import Faults, Point
 from tests.faults.emulated import CRASHED
 
@@ -88,7 +88,7 @@ class ShortLeases(GoogleBackend):
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """A connection to Pub/Sub."""
-        from shared.gcp.pubsub import PubSubQueue
+        from shared.gcp.pubsub.queue import PubSubQueue
 
         seconds = int(os.environ["LEASE_SECONDS"])
         inner = PubSubQueue(

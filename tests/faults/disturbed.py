@@ -8,11 +8,10 @@ from itertools import count
 
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
-from shared.run.start import is_finished
-from shared.run.work import OpenRun
-from shared.run.worker import Worker
+from shared.run.done import is_finished
+from shared.work.steps import OpenRun
 from tests.faults.crash import Crash, Faults, Planned, Point, crash
-from tests.harness import MemoryRun, record_of
+from tests.harness import MemoryRun, record_of, worker_of
 from tests.volumes import Volume, random_volume
 
 RawTable = dict[bytes, tuple[dict[str, bytes], dict[str, int]]]
@@ -60,7 +59,7 @@ class DisturbedRun(MemoryRun):
     def live(self) -> bool:
         """One worker's life, until it finds nothing to do; True if it crashed, and its lease ended."""
         queue = self.broker.open(self.record.plan.layers)
-        worker = Worker(self.faults.queue(queue), self, self.name(), clock=lambda: 0.0, stopped=self.outlived())
+        worker = worker_of(self.faults.queue(queue), self, self.name(), stopped=self.outlived())
         try:
             worker.run(idle_seconds=0.0)
         except Crash:

@@ -14,15 +14,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from jobs.backends import GoogleBackend
-from jobs.environment import REPOSITORY, Environment
-from jobs.runs import open_run, scratch
+from jobs.paths import REPOSITORY
+from shared.environment import Environment
 from shared.files import CloudFilesStorage
-from shared.gcp.pubsub import create_topics
+from shared.gcp.backend import GoogleBackend
+from shared.gcp.pubsub.queue import create_topics
+from shared.operate.queueing import start
 from shared.plan.grid import Chunk
+from shared.run.done import is_finished
 from shared.run.events import Event
-from shared.run.start import is_finished, start
-from shared.run.work import OpenRun
+from shared.run.registry import graph_folder
+from shared.work.open_runs import open_run
+from shared.work.steps import OpenRun
 from tests.faults.crash import Point
 from tests.faults.disturbed import RawTable
 from tests.harness import MemoryRun, record_of
@@ -71,7 +74,7 @@ class EmulatedRun:
     def __init__(self, volume: Volume, folder: Path, hosts: Mapping[str, str], fault: str = "exit") -> None:
         self.volume, self.folder, self.fault = volume, folder, fault
         graph = f"g{uuid.uuid4().hex[:12]}"
-        self.variables = {**hosts, "SCRATCH": f"file://{folder}/scratch", "PREFIX": graph}
+        self.variables = {**hosts, "INGEST_SCRATCH": f"file://{folder}/scratch", "INGEST_PREFIX": graph}
         self.script = folder / "script"
         self.script.mkdir()
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -93,7 +96,7 @@ class EmulatedRun:
         self.backend.prepare(self.record.plan.layers)
         self.opened = self._open()
         queue = self.backend.queue([])
-        start(self.record, scratch(self.backend, graph), self.opened.table, queue, [])
+        start(self.record, graph_folder(self.backend, graph), self.opened.table, queue, [])
         queue.close()
 
     def _open(self) -> OpenRun:

@@ -9,10 +9,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.operate.queueing import shuffled_chunks
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
 from shared.run.record import RunRecord
-from shared.run.start import shuffled_chunks
 from tests.faults.crash import Point
 
 BEFORE = (Point.READ, Point.BUILT, Point.HALF, Point.ROWS, Point.HANDOFF)
@@ -22,12 +22,12 @@ BEFORE = (Point.READ, Point.BUILT, Point.HALF, Point.ROWS, Point.HANDOFF)
 class Model:
     """Which dependencies of each chunk are noted as done, and which publishes are.
 
-    `look_first`: a worker asks whether a chunk is done before it builds it.
+    `check_done_first`: a worker asks whether a chunk is done before it builds it.
     """
 
-    def __init__(self, plan: Plan, look_first: bool = False) -> None:
+    def __init__(self, plan: Plan, check_done_first: bool = False) -> None:
         self.plan = plan
-        self.look_first = look_first
+        self.check_done_first = check_done_first
         self.noted: defaultdict[Chunk, set[Chunk]] = defaultdict(set)
         self.published: set[Chunk] = set()
 
@@ -46,7 +46,7 @@ class Model:
 
     def handle(self, chunk: Chunk) -> list[Chunk]:
         """What a worker does with a message when nothing goes wrong; what it queued."""
-        return self.known(chunk) if self.look_first and self.is_done(chunk) else self.attempt(chunk)
+        return self.known(chunk) if self.check_done_first and self.is_done(chunk) else self.attempt(chunk)
 
     def known(self, chunk: Chunk) -> list[Chunk]:
         """What is made up for when a chunk is done already; what was queued."""
@@ -76,7 +76,7 @@ class Model:
 
     def resume(self, stored: Collection[Chunk]) -> list[Chunk]:
         """What is noted from what is stored, layer by layer; what was queued."""
-        self.look_first = True
+        self.check_done_first = True
         queued: list[Chunk] = []
         for layer in self.plan.layers:
             chunks = [self.plan.chunk_at(layer, at) for at in range(self.plan.total(layer))]

@@ -20,7 +20,7 @@ import click
 
 from jobs.example import ExampleParams
 from jobs.local import emulators
-from shared.run.replay import current_failures
+from shared.operate.replay import current_failures
 from tests.faults.chaos import Stuck, Tally, chaos, example_volume
 from tests.faults.emulated import EmulatedRun
 

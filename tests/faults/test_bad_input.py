@@ -20,12 +20,13 @@ from random import Random
 
 import pytest
 
-from jobs.environment import REPOSITORY
+from jobs.paths import REPOSITORY
 from shared.errors import DataError
 from shared.memory.storage import MemoryStorage
+from shared.operate.queueing import resume
 from shared.plan.grid import Chunk
+from shared.run.done import is_finished
 from shared.run.record import RunRecord
-from shared.run.start import is_finished, resume
 from tests.faults.damage import (
     Damage,
     HandOffFile,

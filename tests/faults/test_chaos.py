@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from jobs.example import ExampleParams
-from shared.run.replay import current_failures
+from shared.operate.replay import current_failures
 from tests.faults.chaos import chaos, example_volume
 from tests.faults.emulated import EmulatedRun
 

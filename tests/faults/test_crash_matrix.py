@@ -11,16 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import DataError, ShuttingDown
+from shared.operate.queueing import resume
+from shared.operate.replay import current_failures, replay
 from shared.plan.grid import Chunk
-from shared.run.failures import MAX_ATTEMPTS
 from shared.run.messages import Message
-from shared.run.replay import current_failures, replay
-from shared.run.start import resume
-from shared.run.worker import Worker
+from shared.run.record_versions import MAX_ATTEMPTS
 from tests.faults.crash import USUAL, Crash, Point, crash
 from tests.faults.disturbed import VOLUME, DisturbedRun, RawTable, every_chunk
 from tests.faults.model import Expected, expected
-from tests.harness import MemoryRun
+from tests.harness import MemoryRun, worker_of
 
 PLAN = VOLUME.plan
 ALWAYS = 1000
@@ -48,7 +47,7 @@ def last_straw(layer: int) -> Chunk:
     """A chunk whose completion queues another when nothing is disturbed, one with several dependents if any."""
     run = DisturbedRun.planned({})
     queue = run.faults.queue(run.broker.open(PLAN.layers))
-    worker = Worker(queue, run, "worker", clock=lambda: 0.0, stopped=lambda: False)
+    worker = worker_of(queue, run, "worker")
     found = []
     while (delivery := queue.receive(0.0)) is not None:
         before = run.faults.published.total()
@@ -84,7 +83,7 @@ def failed(run: DisturbedRun) -> list[Chunk]:
     return [failure.chunk for failure in current_failures(run.record, run.completion)]
 
 
-def letters(run: DisturbedRun) -> list[Chunk]:
+def dead_letters(run: DisturbedRun) -> list[Chunk]:
     """The chunks of all dead letters."""
     return [Message.decode(data).chunk for data, _ in run.broker.dead]
 
@@ -98,7 +97,7 @@ def test_crash(chunk: Chunk, point: Point, times: int, undisturbed: RawTable) ->
     assert run.live_on() == times == run.faults.met[point]
     assert run.finished and run.raw_table() == undisturbed
     assert run.faults.begun == expected(run.record, script).attempts
-    assert (failed(run), letters(run)) == ([], [])
+    assert (failed(run), dead_letters(run)) == ([], [])
 
 
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
@@ -110,7 +109,7 @@ def test_unforeseen_error(chunk: Chunk, point: Point, times: int, undisturbed: R
     assert run.live_on() == 0 and run.faults.met[point] == times
     assert run.finished and run.raw_table() == undisturbed
     assert run.faults.begun == expected(run.record, script).attempts
-    assert (failed(run), letters(run)) == ([], [])
+    assert (failed(run), dead_letters(run)) == ([], [])
 
 
 @pytest.mark.parametrize("error", FORESEEN, ids=lambda error: type(error).__name__)
@@ -126,7 +125,7 @@ def test_foreseen_error(chunk: Chunk, point: Point, error: Exception, undisturbe
     assert run.live_on() == 0 and run.faults.met[point] == 2
     assert run.finished and run.raw_table() == undisturbed
     assert run.faults.begun == expected(run.record, script, held=isinstance(error, OSError)).attempts
-    assert (failed(run), letters(run)) == ([], [])
+    assert (failed(run), dead_letters(run)) == ([], [])
 
 
 @pytest.mark.parametrize("again", [resume, replay])
@@ -163,7 +162,7 @@ def test_poisoned_by_damage(chunk: Chunk, point: Point, undisturbed: RawTable) -
     run = DisturbedRun.planned(script, act=fail_for_good)
     assert run.live_on() == 2 and run.faults.met[point] == 3
     wanted = expected(run.record, {chunk: [point] * 3}, give_up=3)
-    assert set(letters(run)) == {chunk}
+    assert set(dead_letters(run)) == {chunk}
     assert run.done() == wanted.done
     assert failed(run) == visible(chunk, wanted)
     mended(run, replay, undisturbed)
@@ -175,14 +174,14 @@ def test_always_crashing_before_the_ack(chunk: Chunk, undisturbed: RawTable) -> 
     run = DisturbedRun.planned({chunk: [Point.ACK] * 20})
     assert run.live_on() == 20
     assert run.finished and run.raw_table() == undisturbed
-    assert (failed(run), letters(run)) == ([], [])
+    assert (failed(run), dead_letters(run)) == ([], [])
 
 
 def poisoned(run: DisturbedRun, chunk: Chunk, wanted: Expected, error: str) -> None:
     """Checks what a run comes to in which one chunk cannot be built."""
     (failure,) = [failure for failure in run.completion.failures() if failure.dead]
     assert failure.chunk == chunk and failure.error == error
-    assert letters(run) == [chunk]
+    assert dead_letters(run) == [chunk]
     assert run.done() == wanted.done
     assert run.faults.begun == wanted.attempts
     assert failed(run) == visible(chunk, wanted)
@@ -220,7 +219,7 @@ def test_many_crashes_in_one_run(undisturbed: RawTable, script: dict[Chunk, list
     assert run.finished and run.raw_table() == undisturbed
     redone = run.faults.begun - Counter(run.stored())
     assert run.stored() == set(run.faults.begun) and redone.total() <= 20 * crashed
-    assert (failed(run), letters(run)) == ([], [])
+    assert (failed(run), dead_letters(run)) == ([], [])
 
 
 def test_nothing_but_the_harness_catches_a_crash() -> None:
@@ -228,4 +227,4 @@ def test_nothing_but_the_harness_catches_a_crash() -> None:
     run = DisturbedRun.planned({CHUNKS["layer 2"]: [Point.BUILT]})
     queue = run.faults.queue(run.broker.open(PLAN.layers))
     with pytest.raises(Crash):
-        Worker(queue, run, "worker", clock=lambda: 0.0, stopped=lambda: False).run(idle_seconds=0.0)
+        worker_of(queue, run, "worker").run(idle_seconds=0.0)

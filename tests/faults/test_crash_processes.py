@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.operate.replay import current_failures, replay
 from shared.plan.grid import Chunk
 from shared.run.events import Event
-from shared.run.failures import MAX_ATTEMPTS
-from shared.run.replay import current_failures, replay
+from shared.run.record_versions import MAX_ATTEMPTS
 from tests.faults.crash import Point
 from tests.faults.disturbed import VOLUME, every_chunk
 from tests.faults.emulated import CRASHED, EmulatedRun, of_chunks, wait_until

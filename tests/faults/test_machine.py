@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.errors import DataError
+from shared.operate.queueing import resume
+from shared.operate.replay import chosen, current_failures, replay
 from shared.plan.grid import Chunk
 from shared.run.control import go_on, pause
 from shared.run.messages import Message
-from shared.run.outcomes import Outcome
 from shared.run.ports import Delivery
-from shared.run.replay import chosen, current_failures, replay
-from shared.run.start import resume
-from shared.run.worker import Worker
+from shared.work.outcomes import Outcome
+from shared.work.worker import Worker
 from tests.faults.crash import USUAL, Crash, Faults, Planned, Point, crash
 from tests.faults.disturbed import DisturbedRun, every_chunk
 from tests.faults.model import BEFORE, Model
-from tests.harness import MemoryRun
+from tests.harness import MemoryRun, worker_of
 from tests.volumes import random_volume
 
 VOLUME = random_volume(8, (3, 2, 1), size=3, schema=3)
@@ -75,7 +75,7 @@ class Machine(RuleBasedStateMachine):
     def deliver(self, at: int) -> None:
         """A worker gets any of the messages, and does what it asks for."""
         chunk, delivery, worker = self.take(at, {})
-        assert worker.handle(delivery) in (Outcome.DONE, Outcome.KNOWN)
+        assert worker.handle(delivery) in (Outcome.DONE, Outcome.ALREADY_DONE)
         self.finished(chunk)
 
     @precondition(lambda self: self.waiting.total() and not self.paused)
@@ -204,7 +204,7 @@ class Machine(RuleBasedStateMachine):
         """All completion records are gone."""
         self.run.completion.clear()
         stored = self.run.stored()
-        self.model = Model(PLAN, look_first=self.model.look_first)
+        self.model = Model(PLAN, check_done_first=self.model.check_done_first)
         self.dead.clear()
         self.met.clear()
         assert {chunk for chunk in stored if chunk.layer == 2} <= set(every_chunk(PLAN))
@@ -311,7 +311,7 @@ class Machine(RuleBasedStateMachine):
             raise AssertionError(f"no message for {chunk} waits, though it has to")
         delivery = queue.receive(0.0)
         assert delivery is not None
-        return chunk, delivery, Worker(queue, view, self.run.name(), clock=lambda: 0.0, stopped=lambda: False)
+        return chunk, delivery, worker_of(queue, view, self.run.name())
 
     def finished(self, chunk: Chunk) -> None:
         """A message has been done and acked."""
@@ -325,7 +325,7 @@ class Machine(RuleBasedStateMachine):
 
     def is_known(self, chunk: Chunk) -> bool:
         """Whether a worker looks first and finds the chunk done."""
-        return self.model.look_first and self.model.is_done(chunk)
+        return self.model.check_done_first and self.model.is_done(chunk)
 
     def done(self) -> set[Chunk]:
         """The chunks that are done."""

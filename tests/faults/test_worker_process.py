@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from jobs.worker import AGAIN_SECONDS, GRACE_SECONDS
-from shared.gcp.pulls import PULL_SECONDS
-from shared.outcome import Exit
+from shared.exit_codes import Exit
+from shared.gcp.pubsub.pulls import PULL_SECONDS
+from shared.operate.replay import current_failures
 from shared.plan.grid import Chunk
 from shared.run.events import Event
-from shared.run.replay import current_failures
 from tests.faults.crash import Point
 from tests.faults.emulated import EmulatedRun, wait_until
 from tests.faults.proxy import Proxy
@@ -118,7 +118,7 @@ def test_out_of_memory(fresh: Fresh) -> None:
     """An attempt that needs more memory than its worker may have ends; its worker does not, nor does another."""
     run = fresh("hog", [Point.READ, Point.BUILT])
     for _ in range(2):
-        run.work({"MEMORY_MIB": "1024"})
+        run.work({"INGEST_MEMORY_MIB": "1024"})
     done_with(run)
     assert run.planned() == 0 and [worker.poll() for worker in run.workers] == [None, None]
     assert events(run).count(Event.CHUNK_MEMORY) == 2

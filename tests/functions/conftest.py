@@ -1,7 +1,7 @@
 """The bundles of the functions, and for each an environment with what its requirements.txt names and no more.
 
 Why: the tests' own environment has graph-tool, the jobs and much else, so that a function that needs
-some of it would work here and fail in the cloud. What holds: pip really installs; an environment is
+some of it would work here and fail in the cloud. Invariants: pip really installs; an environment is
 kept below build/ under a hash of what went into it, so it is made again only when that changes.
 """
 
@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from functions import bundle
-from jobs.environment import REPOSITORY
 from jobs.local.processes import locked
+from jobs.paths import REPOSITORY
 
 KEPT = REPOSITORY / "build" / "clean"
 

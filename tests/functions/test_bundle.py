@@ -15,14 +15,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions import bundle
+from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
 from shared.files import CloudFilesStorage
-from shared.gcp.board import FirestoreBoard
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
-from shared.gcp.firestore import FirestoreCompletion
-from shared.gcp.jobs_messages import JobSpec
-from shared.gcp.jobs_server import JobsServer
+from shared.gcp.cloudrun.messages import JobSpec
+from shared.gcp.firestore.board import FirestoreBoard
+from shared.gcp.firestore.completion import FirestoreCompletion
 from shared.plan.grid import Chunk
 from shared.run.ports import State
 from shared.run.record import RECORD_NAME, RunRecord
@@ -74,7 +74,11 @@ def surroundings(emulators: dict[str, str], tmp_path: Path) -> Surroundings:
     record = record_of(random_volume(3, (2, 2, 1), size=5), graph=f"g{uuid.uuid4().hex[:10]}")
     CloudFilesStorage(f"{tmp_path}/{record.graph}").put(RECORD_NAME, record.encode())
     database, host = f"d{uuid.uuid4().hex}", emulators["FIRESTORE_EMULATOR_HOST"]
-    variables = {"SCRATCH": f"file://{tmp_path}", "DATABASE": database, "FIRESTORE_EMULATOR_HOST": host}
+    variables = {
+        "INGEST_SCRATCH": f"file://{tmp_path}",
+        "INGEST_DATABASE": database,
+        "FIRESTORE_EMULATOR_HOST": host,
+    }
     return Surroundings(record, replace(Endpoints.emulated(emulators), database=database), variables)
 
 
@@ -112,7 +116,7 @@ def test_only_what_is_needed(name: str) -> None:
     """main.py is at the top; what builds, checks or stands in is left out, the bundling itself too."""
     found = set(bundle.contents(name))
     assert {"main.py", "requirements.txt", "constraints.txt", "functions/books.py", "shared/errors.py"} <= found
-    unwanted = ("jobs/", "tests/", "shared/build/", "shared/verify/", "shared/memory/", "functions/bundle")
+    unwanted = ("jobs/", "tests/", "shared/chunks/", "shared/verify/", "shared/memory/", "functions/bundle")
     assert not [path for path in found if path.startswith(unwanted)]
 
 

@@ -11,16 +11,16 @@ from typing import Any
 import functions_framework
 import pytest
 
-from functions.books import open_books
+from jobs.local.cloudrun_server import JobsServer
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
 from shared.files import CloudFilesStorage
-from shared.gcp.board import FirestoreBoard
 from shared.gcp.clients import Endpoints
-from shared.gcp.firestore import FirestoreCompletion
-from shared.gcp.jobs_messages import JobSpec
-from shared.gcp.jobs_server import JobsServer
+from shared.gcp.cloudrun.messages import JobSpec
+from shared.gcp.firestore.board import FirestoreBoard
+from shared.gcp.firestore.completion import FirestoreCompletion
 from shared.run import control
 from shared.run.record import RECORD_NAME
+from tests.contract.test_dead_letter import clear_caches
 from tests.contract.test_jobs import JOB, OTHER, Noting
 from tests.harness import record_of
 from tests.volumes import random_volume
@@ -57,26 +57,26 @@ def deployed(emulators: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monk
     server = JobsServer(noting)
     database, graph = f"d{uuid.uuid4().hex}", f"g{uuid.uuid4().hex[:10]}"
     variables = {
-        "SCRATCH": f"file://{tmp_path}",
-        "DATABASE": database,
+        "INGEST_SCRATCH": f"file://{tmp_path}",
+        "INGEST_DATABASE": database,
         "FIRESTORE_EMULATOR_HOST": emulators["FIRESTORE_EMULATOR_HOST"],
         "CLOUD_RUN_EMULATOR_HOST": server.host,
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PROJECT", raising=False)
+    monkeypatch.delenv("INGEST_PROJECT", raising=False)
     CloudFilesStorage(str(tmp_path)).put(FLEETS_NAME, encode_fleets(FLEETS))
     scratch = CloudFilesStorage(f"{tmp_path}/{graph}")
     record = record_of(random_volume(3, (2, 2, 1), size=5), graph=graph)
     scratch.put(RECORD_NAME, record.encode())
-    open_books.cache_clear()
+    clear_caches()
     endpoints = replace(Endpoints.emulated(emulators), database=database)
     board = FirestoreBoard(endpoints)
     board.announce(graph)
     app = functions_framework.create_app("dispatch", str(SOURCE))
     completion = FirestoreCompletion(endpoints, graph, record.run)
     yield Deployed(app.test_client(), noting, board, completion, scratch, graph)
-    open_books.cache_clear()
+    clear_caches()
     server.close()
 
 

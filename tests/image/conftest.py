@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs.environment import REPOSITORY
+from jobs.paths import REPOSITORY
 from tests.image.dockerfile import DOCKERFILE
 from tests.image.tool import ImageTool, find_tool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from jobs.environment import REPOSITORY
+from jobs.paths import REPOSITORY
 
 DOCKERFILE = REPOSITORY / "Dockerfile"
 

@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from jobs.environment import REPOSITORY
+from jobs.paths import REPOSITORY
 
 FILE = REPOSITORY / "cloudbuild.yaml"
 

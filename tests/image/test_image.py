@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jobs.environment import REPOSITORY
+from jobs.paths import REPOSITORY
 from tests.image.conftest import NAME, Image
 from tests.image.tool import ImageTool
 

@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 
-from jobs.backends import GoogleBackend
-from jobs.commands.checking import check
-from jobs.commands.inspect import verify_run
-from jobs.environment import Environment
 from jobs.example import make_example
-from jobs.runs import scratch
+from shared.environment import Environment
+from shared.gcp.backend import GoogleBackend
+from shared.operate.check import check
+from shared.operate.queueing import start
+from shared.operate.run import Run
+from shared.run.done import is_finished
 from shared.run.events import Event
-from shared.run.start import is_finished, start
+from shared.run.registry import graph_folder
 from shared.table.meta import start_cells
 from tests.e2e.conftest import DATASET, PARAMS
 from tests.image.conftest import Image
@@ -72,8 +73,8 @@ def told(process: Popen[str], seen: list[str]) -> Iterator[dict[str, Any]]:
 def test_workers_of_the_image_build_a_graph(image: Image, data: Path, emulators: dict[str, str]) -> None:
     """The workers build every chunk as the image's user, end in order at SIGTERM, and the table is right."""
     graph = f"g{uuid.uuid4().hex[:12]}"
-    variables = {**emulators, "PREFIX": f"p-{graph}", "DATABASE": f"d-{graph}"}
-    backend = GoogleBackend(Environment.read({**variables, "SCRATCH": f"file://{data}/scratch"}))
+    variables = {**emulators, "INGEST_PREFIX": f"p-{graph}", "INGEST_DATABASE": f"d-{graph}"}
+    backend = GoogleBackend(Environment.read({**variables, "INGEST_SCRATCH": f"file://{data}/scratch"}))
     checked = check(data / "dataset.yml", graph, test=False)
     here = checked.record(graph, "r1", time.time_ns() // 1_000_000)
     record = replace(here, edges=f"file://{INSIDE}/edges", components=f"file://{INSIDE}/components")
@@ -83,7 +84,7 @@ def test_workers_of_the_image_build_a_graph(image: Image, data: Path, emulators:
     backend.prepare(record.plan.layers)
     queue, table = backend.queue([]), backend.table(record.table, None)
     try:
-        count = start(record, scratch(backend, graph), table, queue, start_cells(checked.dataset, graph))
+        count = start(record, graph_folder(backend, graph), table, queue, start_cells(checked.dataset, graph))
     finally:
         queue.close()
 
@@ -92,7 +93,7 @@ def test_workers_of_the_image_build_a_graph(image: Image, data: Path, emulators:
         image.name,
         *["sh", "-c", JOBS, "jobs", *json.loads(last("ENTRYPOINT"))],
         mount=(data, INSIDE),
-        **{**variables, "SCRATCH": f"file://{INSIDE}/scratch"},
+        **{**variables, "INGEST_SCRATCH": f"file://{INSIDE}/scratch"},
     )
     guard = threading.Timer(PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
     guard.start()
@@ -123,6 +124,7 @@ def test_workers_of_the_image_build_a_graph(image: Image, data: Path, emulators:
     image.measured["chunks"] = sum(record.plan.total(layer) for layer in record.plan.layers)
     assert count == record.plan.total(2)
     assert is_finished(record, backend.completion(graph, record.run))
-    verify_run(backend, here, data / "truth.npz")
+    verified = Run(backend, here).verify(str(data / "truth.npz"))
+    assert not verified.violation_count, verified.violations
     owners = {path.stat().st_uid for path in (data / "scratch" / graph / record.run).rglob("*")}
     assert owners == {int(last("USER").split(":")[0])}

@@ -1,6 +1,6 @@
 """The program that builds the image and runs commands in it: an engine, or one that IMAGE_TOOL names.
 
-What holds: either way a command sees the image, the machine's network and the one folder that is given
+Invariants: either way a command sees the image, the machine's network and the one folder that is given
 to it; variables go through `env`, so no program's own way to pass them matters.
 """
 

@@ -13,20 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.build.emit import Built
-from shared.build.handoff import HandOff
+from shared.chunks.emit import Built
+from shared.chunks.handoff import HandOff
+from shared.estimate.report import describe
 from shared.memory.completion import MemoryCompletion
 from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
+from shared.operate.queueing import resume, start
 from shared.plan.checks import make_plan
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS
-from shared.plan.report import describe
 from shared.plan.volume import VolumeFacts
+from shared.run.done import is_finished
 from shared.run.messages import Message
 from shared.run.record import RunRecord
-from shared.run.start import is_finished, resume, start
-from shared.run.work import OpenRun, work_on
+from shared.work.steps import OpenRun, work_on
 from tests.datasets import dataset
 
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 3)).flatmap(st.permutations).map(tuple)

@@ -76,7 +76,7 @@ def test_verify_finds_nothing(volume: Volume) -> None:
 @given(volumes)
 def test_totals_count_what_is_there(volume: Volume) -> None:
     """The counts that the last hand-off carries are those of the table and of the input."""
-    from shared.build.codec import decode_handoff
+    from shared.chunks.codec import decode_handoff
 
     run = MemoryRun.of(volume).start().work()
     top = volume.plan.top

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from shared.errors import StateError
 from shared.memory.completion import MemoryCompletion
 from shared.memory.table import MemoryTable
+from shared.operate.queueing import resume
+from shared.operate.upgrade import begin_upgrade, finish_upgrade
+from shared.run.done import is_finished
 from shared.run.record import RECORD_NAME, RunRecord
-from shared.run.start import is_finished, resume
-from shared.run.upgrade import begin_upgrade, finish_upgrade
 from shared.table.cells import Cells
 from shared.table.columns import COUNTER, META, META_KEY, VERSION_KEY, Family, counter_key, families
 from shared.table.meta import version_cells

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from functions.books import CloudBooks
-from jobs.environment import EMULATORS, Environment
+from functions.registry import NEEDED, read_progress
 from shared.dispatch.fleet import decode_fleets
+from shared.environment import EMULATORS, Environment
 from tests.terraform.tool import REPOSITORY, Resource, environment
 
-SHARE = {"MEMORY_MIB"}
+SHARE = {"INGEST_MEMORY_MIB"}
 """Read by workers, and told by jobs.task: a worker's share of the container."""
 
 STAND_INS = {*EMULATORS, "CLOUD_RUN_EMULATOR_HOST"}
@@ -40,8 +40,8 @@ def of_functions(resources: list[Resource]) -> dict[str, dict[str, str]]:
 
 
 def test_jobs_get_what_workers_read(resources: list[Resource]) -> None:
-    """Each job has the variables of jobs.environment, but those of stand-ins and of a worker's share."""
-    read = asked(REPOSITORY / "jobs" / "environment.py") - STAND_INS - SHARE
+    """Each job has the variables of shared.environment, but those of stand-ins and of a worker's share."""
+    read = asked(REPOSITORY / "shared" / "environment.py") - STAND_INS - SHARE
     jobs = [one for one in resources if one.type == "google_cloud_run_v2_job"]
     assert len(jobs) == 5
     assert [set(environment(job)) for job in jobs] == [read] * 5
@@ -58,18 +58,18 @@ def test_workers_understand_it(resources: list[Resource]) -> None:
 
 @pytest.mark.parametrize("name", ["dead_letter", "dispatch"])
 def test_functions_get_what_they_read(resources: list[Resource], name: str) -> None:
-    """Each function has the variables of functions.books and of its own code, but those of stand-ins."""
-    files = [REPOSITORY / "functions" / "books.py", *(REPOSITORY / "functions" / name).glob("*.py")]
-    assert set(of_functions(resources)[name]) == asked(*files) - STAND_INS
+    """Each function has the variables that it refuses to start without, all of them ones that are read."""
+    told = set(of_functions(resources)[name])
+    assert told == {"INGEST_PROJECT", *NEEDED} and told <= asked(REPOSITORY / "shared" / "environment.py")
 
 
 @pytest.mark.parametrize("name", ["dead_letter", "dispatch"])
 def test_functions_understand_it(resources: list[Resource], name: str) -> None:
     """A function that starts with its variables has all it needs, and no stand-in."""
-    books = CloudBooks.read(of_functions(resources)[name])
-    assert books.scratch == "gs://any-project-chunkedgraph-ingest-scratch"
-    assert (books.endpoints.project, books.endpoints.database) == ("any-project", "chunkedgraph-ingest")
-    assert books.endpoints.firestore_host is None
+    found = read_progress(of_functions(resources)[name])
+    assert found.scratch == "gs://any-project-chunkedgraph-ingest-scratch"
+    assert (found.endpoints.project, found.endpoints.database) == ("any-project", "chunkedgraph-ingest")
+    assert found.endpoints.firestore_host is None
 
 
 def test_functions_exist() -> None:

@@ -22,7 +22,7 @@ def test_events_are_logged(resources: list[Resource]) -> None:
     assert looked_for <= set(Event)
     assert looked_for == {
         Event.CHUNK_DONE, Event.CHUNK_RETRIED, Event.CHUNK_MEMORY, Event.CHUNK_FAILED,
-        Event.LETTER_KEPT, Event.LETTER_STRAY,
+        Event.DEAD_LETTER_KEPT, Event.DEAD_LETTER_ORPHAN,
     }  # fmt: skip
 
 

@@ -6,12 +6,12 @@ import json
 import re
 from pathlib import Path
 
+from shared.estimate.needs import needs
+from shared.estimate.report import describe
+from shared.estimate.schedule import fleet_tasks, schedule
+from shared.estimate.tfvars import tfvars
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
-from shared.plan.needs import needs
-from shared.plan.report import describe
-from shared.plan.schedule import fleet_tasks, schedule
-from shared.plan.tfvars import tfvars
 from shared.plan.volume import VolumeFacts
 from tests.datasets import changed
 from tests.terraform.tool import FOLDER, Command, Outcome, read_messages

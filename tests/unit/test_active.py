@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.active import ActiveEdges, active_edges
-from shared.build.layer2 import build_layer2
+from shared.chunks.active import ActiveEdges, active_edges
+from shared.chunks.layer2 import build_layer2
 from shared.errors import DataError
 from shared.inputs.components import Components, components_name, decode_components, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, edges_name

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from shared.errors import ConfigError
-from shared.plan.bill import Bill, bill, node_hours, waiting_usd
+from shared.estimate.bill import Bill, bill, node_hours, waiting_usd
+from shared.estimate.needs import LayerNeeds, needs
+from shared.estimate.operations import Operations, operations
+from shared.estimate.prices import Prices, load_prices
+from shared.estimate.schedule import Stage, schedule
 from shared.plan.explain import known_keys
-from shared.plan.needs import LayerNeeds, needs
-from shared.plan.operations import Operations, operations
-from shared.plan.prices import Prices, load_prices
-from shared.plan.schedule import Stage, schedule
 from tests.prices import prices
 from tests.unit.test_needs import described
 

@@ -14,13 +14,14 @@ from google.protobuf.message import DecodeError
 from requests.exceptions import ChunkedEncodingError, ReadTimeout
 
 from shared import errors
+from shared.classify import Kind
 from shared.files import CloudFilesStorage
 from shared.gcp import clients
+from shared.gcp.progress import CLASSIFY
 from shared.plan.grid import Chunk
-from shared.run.classify import Kind, classify
 from shared.run.events import Event
-from shared.run.outcomes import COUNTED, HANDLING, OUTCOME_OF, Answer, Outcome
-from shared.run.sources import MissingHandOff
+from shared.work.outcomes import COUNTED, HANDLING, OUTCOME_OF, Answer, Outcome
+from shared.work.sources import MissingHandOff
 
 CHUNK = Chunk(2, 0, 0, 0)
 KNOWN = [
@@ -74,30 +75,30 @@ def caused(error: BaseException, by: BaseException) -> BaseException:
 def test_kinds(error: Exception, kind: Kind) -> None:
     """Each class has its kind, and an error of ours that only wraps another has that one's."""
     assert clients.firestore  # its room has added its classes
-    assert classify(error) is kind
-    assert classify(caused(errors.IngestError("wrapped"), error)) is kind
+    assert CLASSIFY(error) is kind
+    assert CLASSIFY(caused(errors.IngestError("wrapped"), error)) is kind
 
 
 def test_every_error_of_google_is_known() -> None:
     """No class of google.api_core falls through to what nobody knows; none of a server's is counted but three."""
     counted = set()
     for name, known in inspect.getmembers(api, inspect.isclass):
-        if issubclass(known, api.ServerError) and classify(known("r")) in COUNTED:
+        if issubclass(known, api.ServerError) and CLASSIFY(known("r")) in COUNTED:
             counted.add(name)
     assert counted == {"DataLoss", "MethodNotImplemented"}
 
 
 def test_nearest_cause_decides() -> None:
     """A data error stays one whatever led to it; the end of a worker shows through anything."""
-    assert classify(caused(errors.DataError("f", CHUNK, "r"), ConnectionError())) is Kind.PERMANENT
-    assert classify(caused(RuntimeError(), caused(ValueError(), errors.ShuttingDown("now")))) is Kind.STOP
+    assert CLASSIFY(caused(errors.DataError("f", CHUNK, "r"), ConnectionError())) is Kind.PERMANENT
+    assert CLASSIFY(caused(RuntimeError(), caused(ValueError(), errors.ShuttingDown("now")))) is Kind.STOP
     try:
         try:
             raise errors.ShuttingDown("now")
         except errors.ShuttingDown:
             os.stat("/no/such/file")
     except FileNotFoundError as error:
-        assert classify(error) is Kind.STOP
+        assert CLASSIFY(error) is Kind.STOP
 
 
 def test_full_disk_under_the_storage(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
@@ -110,7 +111,7 @@ def test_full_disk_under_the_storage(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(errors.IngestError, match="No space left") as caught:
         storage.put("a", b"")
-    assert classify(caught.value) is Kind.OUTAGE
+    assert CLASSIFY(caught.value) is Kind.OUTAGE
 
 
 def test_everything_is_handled_in_one_place() -> None:
@@ -120,6 +121,6 @@ def test_everything_is_handled_in_one_place() -> None:
     events = [handling.event for handling in HANDLING.values()]
     assert len(set(events)) == len(events) and set(events) <= set(Event)
     acked = {outcome for outcome, handling in HANDLING.items() if handling.answer is Answer.ACK}
-    assert acked == {Outcome.DONE, Outcome.KNOWN, Outcome.STALE}
+    assert acked == {Outcome.DONE, Outcome.ALREADY_DONE, Outcome.STALE}
     dead = {outcome for outcome, handling in HANDLING.items() if handling.answer is Answer.DEAD_LETTER}
     assert dead == {Outcome.DEAD}

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.codec import decode_face_map, decode_handoff, encode_handoff
-from shared.build.handoff import Face, FaceMap, HandOff
+from shared.chunks.codec import decode_face_map, decode_handoff, encode_handoff
+from shared.chunks.handoff import Face, FaceMap, HandOff
 from shared.errors import DataError
 from shared.plan.grid import FACES, Chunk
 from tests.harness import MemoryRun

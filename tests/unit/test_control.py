@@ -17,7 +17,7 @@ def test_pause_and_go_on() -> None:
     control.go_on(scratch)
     assert list(scratch.list("")) == []
     control.pause(scratch, "since noon")
-    control.look_first(scratch)
+    control.check_done_first(scratch)
     assert read_control(scratch) == Control("since noon", True)
     control.go_on(scratch)
     assert read_control(scratch) == Control("", True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from jobs import environment
 from jobs.cli import cli
-from shared.outcome import Exit
+from shared import environment
+from shared.exit_codes import Exit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -50,12 +50,16 @@ def test_exit_codes() -> None:
 
 
 def test_environment_variables() -> None:
-    """README and code name the same variables."""
-    table = README.split("## Environment")[1].split("##")[0]
-    documented = set(re.findall(r"`([A-Z_]+)`", table))
+    """README and code name the same variables, and make passes on those that it has a name for."""
+    table = README.split("## Variables")[1].split("\n##")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[1])}
+    settings = re.search(r"^SETTINGS := (.*)$", MAKEFILE, re.MULTILINE)
+    assert settings is not None
+    assert {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[2])} == set(settings[1].split())
     source = Path(environment.__file__).read_text()
-    read = set(re.findall(r'"([A-Z]{3,}(?:_[A-Z]+)*)"', source))
-    assert documented == read
+    read = set(re.findall(r'"((?:INGEST|[A-Z_]+_HOST)[A-Z_]*)"', source))
+    assert documented == read | {"INGEST_GRAPH", "INGEST_WORKERS"}
 
 
 def test_links_lead_somewhere() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.local.executions import LocalExecutor
-from shared.gcp.jobs_messages import Execution, JobSpec
+from shared.gcp.cloudrun.messages import Execution, JobSpec
 
 JOB = "projects/p/locations/r/jobs/j"
 PATIENCE = 30.0

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.classify import Kind
 from shared.errors import DataError, WorkerKilled
 from shared.plan.grid import Chunk
-from shared.run import failures
-from shared.run.classify import Kind
-from shared.run.failures import MAX_TRACEBACK, Attempt, attempt_limit
 from shared.run.ports import Failure, State
+from shared.run.record_versions import upgraded
+from shared.work import failures
+from shared.work.failures import MAX_TRACEBACK, Attempt
+from tests.harness import record_of
+from tests.volumes import random_volume
 
 CHUNK = Chunk(2, 1, 2, 3)
 FIRST = Attempt(CHUNK, "w1", "")
@@ -91,7 +94,7 @@ def test_killed_too_often() -> None:
 
 def test_letter_of_a_worker() -> None:
     """Without a record, as after Firestore was lost, a worker's letter makes one."""
-    found = failures.lettered(None, CHUNK, {"error": "DataError", "reason": "bad", "worker": "w"}, T[4])
+    found = failures.dead_lettered(None, CHUNK, {"error": "DataError", "reason": "bad", "worker": "w"}, T[4])
     assert (found.error, found.message, found.worker, found.state) == ("DataError", "bad", "w", State.DEAD)
     assert (found.first, found.when) == (T[4], T[4])
 
@@ -99,18 +102,18 @@ def test_letter_of_a_worker() -> None:
 def test_letter_of_pubsub() -> None:
     """What Pub/Sub gave up is dead, with the last error that is known and the count of deliveries."""
     attributes = {"CloudPubSubDeadLetterSourceDeliveryCount": "50"}
-    found = failures.lettered(fail(None), CHUNK, attributes, T[4])
+    found = failures.dead_lettered(fail(None), CHUNK, attributes, T[4])
     assert (found.error, found.state, found.attempts) == ("WorkerKilled", State.DEAD, 1)
     assert "50 times" in found.message and "RuntimeError: no" in found.message
-    assert "50 times" in failures.lettered(None, CHUNK, attributes, T[4]).message
+    assert "50 times" in failures.dead_lettered(None, CHUNK, attributes, T[4]).message
 
 
 @given(records, texts.filter(bool), st.booleans())
 def test_letters_may_come_again(before: Failure | None, published: str, by_worker: bool) -> None:
     """The same letter a second time changes nothing, nor does any on a chunk that is dead already."""
     attributes = {"error": "E", "reason": "r"} if by_worker else {}
-    once = failures.lettered(before, CHUNK, attributes, published)
-    assert failures.lettered(once, CHUNK, attributes, published) == once
+    once = failures.dead_lettered(before, CHUNK, attributes, published)
+    assert failures.dead_lettered(once, CHUNK, attributes, published) == once
     assert once.dead or (before == once and published <= before.replayed)
 
 
@@ -119,11 +122,11 @@ def test_replay_begins_anew() -> None:
     dead = fail(None, kind=Kind.PERMANENT, when=T[1])
     again = failures.replayed(dead, dead, T[5])
     assert again is not None and again.state is State.REPLAYED and not again.dead
-    assert failures.lettered(again, CHUNK, {"error": "E"}, T[2]) == again
-    assert failures.lettered(again, CHUNK, {"error": "E"}, T[6]).state is State.DEAD
+    assert failures.dead_lettered(again, CHUNK, {"error": "E"}, T[2]) == again
+    assert failures.dead_lettered(again, CHUNK, {"error": "E"}, T[6]).state is State.DEAD
     failed = fail(failures.begun(again, SECOND), SECOND, when=T[7])
     assert (failed.attempts, failed.state, failed.first) == (1, State.TRYING, T[7])
-    assert failures.lettered(failed, CHUNK, {"error": "E"}, T[2]) == failed
+    assert failures.dead_lettered(failed, CHUNK, {"error": "E"}, T[2]) == failed
 
 
 def test_replay_leaves_what_was_noted_since() -> None:
@@ -140,7 +143,7 @@ def test_discarded_stays_discarded() -> None:
     given_up = failures.discarded(dead, T[1])
     assert given_up is not None and given_up.state is State.DISCARDED and given_up.dead
     assert fail(given_up, SECOND).state is State.DISCARDED
-    assert failures.lettered(given_up, CHUNK, {}, T[9]) == given_up
+    assert failures.dead_lettered(given_up, CHUNK, {}, T[9]) == given_up
     trying = fail(None)
     assert failures.discarded(trying, T[1]) == trying
     assert failures.discarded(None, T[1]) is None
@@ -159,6 +162,7 @@ def test_discarded_stays_discarded() -> None:
 )
 def test_attempts_by_layer(settings: object, found: tuple[int, int]) -> None:
     """The limit is the configuration's, for all layers or by layer, as it comes back from JSON too."""
-    dataset = {"chunkedgraph_ingest": settings}
-    assert (attempt_limit(dataset, 2), attempt_limit(dataset, 3)) == found
-    assert attempt_limit({}, 2) == 5
+    fields = upgraded({"dataset": {"chunkedgraph_ingest": settings}})
+    record = replace(record_of(random_volume(1, (1, 1, 1), size=2)), max_attempts=fields["max_attempts"])
+    assert (record.attempt_limit(2), record.attempt_limit(3)) == found
+    assert upgraded({"dataset": {}})["max_attempts"] == {"other": 5}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.labels import connected_labels, distinct, grouped, places, split_rows, unique_rows
+from shared.chunks.labels import connected_labels, distinct, grouped, places, split_rows, unique_rows
 
 Pair = tuple[int, int]
 ids = st.integers(0, 2**64 - 1) | st.integers(0, 3) | st.integers(2**53, 2**53 + 3)

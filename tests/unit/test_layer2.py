@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.active import ActiveEdges
-from shared.build.codec import encode_handoff
-from shared.build.emit import Built
-from shared.build.layer2 import build_layer2
+from shared.chunks.active import ActiveEdges
+from shared.chunks.codec import encode_handoff
+from shared.chunks.emit import Built
+from shared.chunks.layer2 import build_layer2
 from shared.errors import RangeOverflow
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout

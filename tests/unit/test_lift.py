@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.handoff import Face, FaceMap, HandOff
-from shared.build.lift import Lifted, lift_edges
+from shared.chunks.handoff import Face, FaceMap, HandOff
+from shared.chunks.lift import Lifted, lift_edges
 from shared.errors import DataError
 from shared.plan.grid import Chunk, Grid
 

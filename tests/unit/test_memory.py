@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import memory
-from jobs.environment import Environment
+from jobs import memory_limit as memory
+from shared.environment import Environment
 from shared.errors import StateError
 
 GIB = 1 << 30
@@ -64,7 +64,7 @@ def test_peak_that_cannot_be_known(tmp_path: Path) -> None:
 
 CAPPED = """
 import numpy as np
-from jobs import memory
+from jobs import memory_limit as memory
 from shared.inputs.schema import ComponentsMessage, parsed
 message = ComponentsMessage()
 message.components.extend(range(1 << 24))
@@ -90,8 +90,8 @@ def test_limit() -> None:
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "2GB"])
 def test_limit_from_the_environment(text: str) -> None:
     """MEMORY_MIB is a number of MiB, and anything else is refused."""
-    with pytest.raises(StateError, match="MEMORY_MIB"):
-        Environment.read({"MEMORY_MIB": text})
-    read = Environment.read({"MEMORY_MIB": "512"})
-    assert read.memory_mib == 512 and read.variables()["MEMORY_MIB"] == "512"
-    assert Environment.read({}).memory_mib is None and "MEMORY_MIB" not in Environment.read({}).variables()
+    with pytest.raises(StateError, match="INGEST_MEMORY_MIB"):
+        Environment.read({"INGEST_MEMORY_MIB": text})
+    read = Environment.read({"INGEST_MEMORY_MIB": "512"})
+    assert read.memory_mib == 512 and read.variables()["INGEST_MEMORY_MIB"] == "512"
+    assert Environment.read({}).memory_mib is None and "INGEST_MEMORY_MIB" not in Environment.read({}).variables()

@@ -12,26 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import memory
+from jobs import memory_limit as memory
 from jobs.example import ExampleParams, make_example
 from jobs.example.files import COMPONENTS, EDGES
-from shared.build.codec import encode_handoff
+from shared.chunks.codec import encode_handoff
+from shared.estimate import needs as estimates
+from shared.estimate.bill import bill
+from shared.estimate.needs import LayerNeeds, faces, most_faces, needs, supervoxels
+from shared.estimate.operations import operations
+from shared.estimate.report import PlanReport, describe
+from shared.estimate.schedule import schedule
 from shared.files import CloudFilesStorage
-from shared.gcp.wire import encode_rows
+from shared.gcp.bigtable.wire import encode_rows
 from shared.memory.storage import MemoryStorage
-from shared.plan import needs as estimates
-from shared.plan.bill import bill
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
 from shared.plan.grid import Chunk
-from shared.plan.needs import LayerNeeds, faces, most_faces, needs, supervoxels
-from shared.plan.operations import operations
 from shared.plan.plan import Plan
-from shared.plan.report import PlanReport, describe
-from shared.plan.schedule import schedule
 from shared.plan.volume import VolumeFacts
 from shared.run.record import RunRecord
-from shared.run.sources import Sources
+from shared.work.sources import Sources
 from tests.datasets import changed
 from tests.prices import prices
 

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.gcp import pubsub
+from shared.estimate.bill import MESSAGE_BYTES, pubsub_bytes
+from shared.estimate.operations import BATCH, Operations, operations
+from shared.estimate.report import describe
+from shared.gcp.pubsub import queue as pubsub
 from shared.memory.completion import MemoryCompletion
-from shared.plan.bill import MESSAGE_BYTES, pubsub_bytes
+from shared.operate.queueing import start
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
 from shared.plan.grid import Chunk
-from shared.plan.operations import BATCH, Operations, operations
-from shared.plan.report import describe
 from shared.plan.volume import VolumeFacts
 from shared.run.messages import Message
 from shared.run.ports import Delivery, Queue, Storage
-from shared.run.sources import Sources
-from shared.run.start import start
-from shared.run.work import OpenRun
+from shared.work.sources import Sources
+from shared.work.steps import OpenRun
 from tests.datasets import changed
 from tests.harness import MemoryRun, storage_of
 from tests.volumes import random_volume
@@ -59,7 +59,7 @@ class CountingStorage:
 
 
 class CountingCompletion(MemoryCompletion):
-    """Counts documents read and written as shared.gcp.firestore does: a record is read, and written if the
+    """Counts documents read and written as Firestore's answer does: a record is read, and written if the
     bit is new; a mark of a publish is written without a look."""
 
     def __init__(self, seen: Counter[str]) -> None:
@@ -98,7 +98,7 @@ class CountingQueue:
     seen: Counter[str]
 
     def publish(self, layer: int, messages: Iterable[bytes]) -> int:
-        """Counts a request for each thousand messages, as shared.gcp.pubsub makes them."""
+        """Counts a request for each thousand messages, as shared.gcp.pubsub.queue makes them."""
         count = self.inner.publish(layer, messages)
         self.seen["messages"] += count
         self.seen["publishes"] += -(-count // pubsub.BATCH)

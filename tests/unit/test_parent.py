@@ -22,11 +22,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.build.active import ActiveEdges
-from shared.build.emit import Built
-from shared.build.handoff import FaceMap, HandOff, add_totals
-from shared.build.layer2 import build_layer2
-from shared.build.parent import build_parent
+from shared.chunks.active import ActiveEdges
+from shared.chunks.emit import Built
+from shared.chunks.handoff import FaceMap, HandOff, add_totals
+from shared.chunks.layer2 import build_layer2
+from shared.chunks.parent import build_parent
 from shared.errors import DataError, RangeOverflow
 from shared.plan.grid import FACES, Chunk, Grid, neighbour, opposite
 from shared.plan.ids import IdLayout

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from jobs.commands import inspect
-from jobs.environment import REPOSITORY
-from shared.outcome import Exit
+from jobs.commands import plan as command
+from jobs.paths import REPOSITORY
+from shared.estimate.needs import LayerNeeds
+from shared.estimate.tfvars import buckets, tfvars
+from shared.exit_codes import Exit
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
-from shared.plan.needs import LayerNeeds
-from shared.plan.tfvars import buckets, tfvars
 from tests.datasets import changed
 
 NEEDS = [LayerNeeds(layer, 1, 0, 0, memory, 0, 0, 0) for layer, memory in ((2, 0.2), (3, 1.01), (4, 7.5), (5, 50))]
@@ -55,7 +55,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_plan_prints_work_times_and_bill(file: Path) -> None:
     """Layers and totals, then an estimate a layer, then the bill with its total and the date of its prices."""
-    result = CliRunner().invoke(inspect.plan, [str(file)], env={"GRAPH": ""})
+    result = CliRunner().invoke(command.plan, [str(file)], env={"INGEST_GRAPH": ""})
     assert result.exit_code == 0, result.output
     text = result.output
     places = [
@@ -72,17 +72,17 @@ def test_a_damaged_table_of_prices_ends_the_command(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of a plan is printed without its prices; the variables for Terraform need none."""
-    monkeypatch.setattr(inspect, "PRICES", tmp_path / "gone.yml")
-    result = CliRunner().invoke(inspect.plan, [str(file)])
+    monkeypatch.setattr(command, "PRICES", tmp_path / "gone.yml")
+    result = CliRunner().invoke(command.plan, [str(file)])
     assert (result.exit_code, result.output) == (1, "")
     assert "gone.yml: (file): does not exist" in str(result.exception)
-    assert CliRunner().invoke(inspect.plan, [str(file), "--tfvars"]).exit_code == 0
+    assert CliRunner().invoke(command.plan, [str(file), "--tfvars"]).exit_code == 0
 
 
 def test_tfvars_are_alone_on_stdout(file: Path) -> None:
     """The whole output of the program is one JSON object, as it is redirected into a file; project and
     instance are those of the environment."""
-    environ = {**os.environ, "PROJECT": "my-project", "INSTANCE": "my-instance", "GRAPH": ""}
+    environ = {**os.environ, "INGEST_PROJECT": "my-project", "INGEST_INSTANCE": "my-instance", "INGEST_GRAPH": ""}
     command = [sys.executable, "-m", "jobs.cli", "plan", str(file), "--tfvars", "--test"]
     result = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == {

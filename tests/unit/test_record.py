@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
 from shared.run.messages import Message
 from shared.run.record import RunRecord
+from shared.run.record_versions import RECORD_VERSION
 from tests.unit.test_messages import anything
 
 RECORD = RunRecord(
@@ -28,33 +30,14 @@ RECORD = RunRecord(
     components="gs://bucket/components",
     spatial_bits=9,
     schema=3,
-    dataset={"graph_config": {"FANOUT": 2}},
+    max_attempts={"other": 5, "4": 7},
+    made_by="0.9.0",
+    dataset={"graph_config": {"FANOUT": 2}, "chunkedgraph_ingest": {"max_attempts": {"4": 7}}},
 )
-GOLDEN = b"""{
- "auto_queue_parents": true,
- "components": "gs://bucket/components",
- "dataset": {
-  "graph_config": {
-   "FANOUT": 2
-  }
- },
- "edges": "gs://bucket/edges",
- "graph": "fly_v1",
- "instance": "lab-instance",
- "layer_id_bits": 8,
- "run": "r1",
- "schema": 3,
- "shape": [
-  5,
-  3,
-  1
- ],
- "spatial_bits": 9,
- "table": "lab_fly_v1",
- "test": false,
- "timestamp_ms": 1700000000123,
- "upgrade": false
-}"""
+RECORDS = Path(__file__).parent / "records"
+"""A golden file of each version: the record above, as that version wrote it."""
+
+GOLDEN = (RECORDS / f"v{RECORD_VERSION}.json").read_bytes().rstrip()
 FILE = "gs://bucket/scratch/fly_v1/run.json"
 
 names = st.from_regex(NAME, fullmatch=True)
@@ -93,6 +76,27 @@ def test_golden_bytes() -> None:
     """A record of a run that is under way can be read after an update of the code."""
     assert RECORD.encode() == GOLDEN
     assert RunRecord.decode(GOLDEN, FILE) == RECORD
+
+
+@pytest.mark.parametrize("version", range(1, RECORD_VERSION + 1))
+def test_older_versions_are_read(version: int) -> None:
+    """A record that any release wrote is the same record today, but for what that release did not know."""
+    read = RunRecord.decode((RECORDS / f"v{version}.json").read_bytes(), FILE)
+    unknown = {1: {"made_by": ""}}.get(version, {})
+    assert read == dataclasses.replace(RECORD, **unknown)
+    assert RunRecord.decode(read.encode(), FILE) == read
+
+
+def test_newer_versions_are_refused_by_name() -> None:
+    """A record of a newer release says which release can read it."""
+    with pytest.raises(DataError, match=rf"version {RECORD_VERSION + 1}, made by release 9\.9"):
+        RunRecord.decode(changed(version=RECORD_VERSION + 1, made_by="9.9"), FILE)
+
+
+@pytest.mark.parametrize("version", [0, -1, "2", None, 1.5, True])
+def test_no_version(version: object) -> None:
+    """What is no version number is refused."""
+    refused(changed(version=version))
 
 
 @given(records)

@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 
 from shared.inputs.edges import edges_name
+from shared.operate.queueing import resume
+from shared.operate.replay import chosen, current_failures, discard, never_built, replay
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
+from shared.run.done import is_finished
 from shared.run.messages import Message
-from shared.run.moments import now, text_of
 from shared.run.ports import Failure, State
-from shared.run.replay import chosen, current_failures, discard, never_built, replay
-from shared.run.start import is_finished, resume
+from shared.timestamps import now, text_of
 from tests.harness import MemoryRun
 from tests.volumes import random_volume
 

@@ -8,10 +8,10 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.estimate.report import PlanReport, describe
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
 from shared.plan.plan import Plan
-from shared.plan.report import PlanReport, describe
 from shared.plan.volume import VolumeFacts
 from tests.datasets import changed
 

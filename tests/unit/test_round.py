@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
@@ -12,11 +12,9 @@ from shared.dispatch.round import dispatch, waiting_chunks
 from shared.errors import StateError
 from shared.memory.dispatch import MemoryBoard, MemoryJobs
 from shared.run import control
-from shared.run.control import Control, read_control
-from shared.run.ports import Completion, Failure
-from shared.run.record import RunRecord
-from shared.run.worker import Worker
-from tests.harness import MemoryRun
+from shared.run.ports import Failure
+from shared.run.registry import Registry
+from tests.harness import MemoryRun, backend_of, worker_of
 from tests.volumes import random_volume
 
 VOLUME = random_volume(1, (4, 2, 2), size=6)
@@ -24,24 +22,6 @@ L2, L3 = (
     Fleet(f"projects/p/locations/r/jobs/j-l{layer}", (layer,), start=2, factor=2, period=60, max=100)
     for layer in (2, 3)
 )
-
-
-@dataclass
-class Known:
-    """Books of runs in memory."""
-
-    runs: dict[str, MemoryRun] = field(default_factory=dict)
-
-    def record(self, graph: str) -> RunRecord | None:
-        run = self.runs.get(graph)
-        return run and run.record
-
-    def control(self, graph: str) -> Control:
-        return read_control(self.runs[graph].scratch)
-
-    def completion(self, graph: str, run: str) -> Completion:
-        assert run == self.runs[graph].record.run
-        return self.runs[graph].completion
 
 
 @pytest.fixture
@@ -65,7 +45,7 @@ def jobs() -> MemoryJobs:
 def some_work(run: MemoryRun, chunks: int) -> None:
     """Handles that many deliveries."""
     queue = run.broker.open(run.record.plan.layers)
-    worker = Worker(queue, run, "w", clock=lambda: 0.0, stopped=lambda: False)
+    worker = worker_of(queue, run, "w")
     for _ in range(chunks):
         delivery = queue.receive(0.0)
         assert delivery is not None
@@ -74,7 +54,7 @@ def some_work(run: MemoryRun, chunks: int) -> None:
 
 def test_waiting_is_what_is_queued(run: MemoryRun, board: MemoryBoard) -> None:
     """At any moment the count of a layer is that of its messages; the end takes the graph off the board."""
-    books, total = Known({"graph": run}), sum(map(VOLUME.plan.total, VOLUME.plan.layers))
+    books, total = Registry(backend_of(run)), sum(map(VOLUME.plan.total, VOLUME.plan.layers))
     for _ in range(total):
         messages = {layer: len(run.broker.waiting[layer]) for layer in VOLUME.plan.layers}
         assert dict(waiting_chunks(board, books)) == messages
@@ -84,17 +64,17 @@ def test_waiting_is_what_is_queued(run: MemoryRun, board: MemoryBoard) -> None:
 
 def test_failed_chunks_are_not_waited_for(run: MemoryRun, board: MemoryBoard) -> None:
     """A chunk in the dead letters needs no task."""
-    before = waiting_chunks(board, Known({"graph": run}))[2]
+    before = waiting_chunks(board, Registry(backend_of(run)))[2]
     run.completion.add_failure(Failure(VOLUME.plan.chunk_at(2, 0), "DataError", "bad"))
-    assert waiting_chunks(board, Known({"graph": run}))[2] == before - 1
+    assert waiting_chunks(board, Registry(backend_of(run)))[2] == before - 1
 
 
 def test_paused_runs_start_nothing(run: MemoryRun, board: MemoryBoard) -> None:
     """While a run is paused it counts as without work, and stays on the board for when it goes on."""
     control.pause(run.scratch, "me")
-    assert waiting_chunks(board, Known({"graph": run})).total() == 0
+    assert waiting_chunks(board, Registry(backend_of(run))).total() == 0
     control.go_on(run.scratch)
-    assert waiting_chunks(board, Known({"graph": run}))[2] == VOLUME.plan.total(2)
+    assert waiting_chunks(board, Registry(backend_of(run)))[2] == VOLUME.plan.total(2)
 
 
 def test_several_graphs(run: MemoryRun, board: MemoryBoard) -> None:
@@ -102,7 +82,7 @@ def test_several_graphs(run: MemoryRun, board: MemoryBoard) -> None:
     other = MemoryRun.of(VOLUME, graph="other").start()
     for name in ("other", "gone"):
         board.announce(name)
-    waiting = waiting_chunks(board, Known({"graph": run, "other": other}))
+    waiting = waiting_chunks(board, Registry(backend_of(run, other)))
     assert waiting[2] == 2 * VOLUME.plan.total(2) and board.graphs() == ["graph", "other"]
 
 

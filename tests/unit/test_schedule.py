@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.plan import bill
-from shared.plan import schedule as times
-from shared.plan.needs import LayerNeeds
-from shared.plan.schedule import MACHINES, about, as_rows, duration, fleet_tasks, remarks, rounded_gib, schedule
+from shared.estimate import bill
+from shared.estimate import schedule as times
+from shared.estimate.needs import LayerNeeds
+from shared.estimate.schedule import MACHINES, about, as_rows, duration, fleet_tasks, remarks, rounded_gib, schedule
 
 VARIABLES = (Path(__file__).resolve().parents[2] / "terraform" / "variables.tf").read_text()
 

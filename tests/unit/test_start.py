@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from shared.memory.completion import MemoryCompletion
 from shared.memory.queue import MemoryBroker
+from shared.operate.queueing import queue_ready, resume
 from shared.plan.grid import Chunk
+from shared.run.done import is_finished
 from shared.run.messages import Message
 from shared.run.ports import Failure
-from shared.run.start import is_finished, queue_ready, resume
-from shared.run.worker import Worker
-from tests.harness import MemoryRun
+from tests.harness import MemoryRun, worker_of
 from tests.volumes import Volume, random_volume
 
 VOLUME = random_volume(5, (5, 3, 2), size=4)
@@ -25,7 +25,7 @@ VOLUME = random_volume(5, (5, 3, 2), size=4)
 def some_work(run: MemoryRun, count: int) -> None:
     """Lets a worker do `count` chunks, and no more."""
     queue = run.broker.open(run.record.plan.layers)
-    worker = Worker(queue, run, "w", lambda: 0.0, lambda: False)
+    worker = worker_of(queue, run, "w")
     for _ in range(count):
         delivery = queue.receive(0.0)
         if delivery is None:
@@ -154,7 +154,7 @@ def test_messages_survive_random_restarts() -> None:
     rng, run = random.Random(7), MemoryRun.of(VOLUME).start()
     while not is_finished(run.record, run.completion):
         queue = run.broker.open(run.record.plan.layers)
-        worker = Worker(queue, run, "w", lambda: 0.0, lambda: False)
+        worker = worker_of(queue, run, "w")
         held = [queue.receive(0.0) for _ in range(rng.randrange(1, 4))]
         for delivery in held[1:]:
             if delivery is not None:

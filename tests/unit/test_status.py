@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.operate.status import LayerStatus, RunStatus, run_status
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
 from shared.run.ports import Failure, LayerProgress, State
-from shared.run.status import LayerStatus, RunStatus, run_status
 
 GRID = Grid((4, 2, 1))
 PLAN = Plan(GRID, IdLayout(GRID.layer_count))

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.gcp import entries, wire
-from shared.gcp.rows import bigtable_message
-from shared.gcp.wire import Rows, encode_rows
+from shared.gcp.bigtable import entries, wire
+from shared.gcp.bigtable.rows import bigtable_message
+from shared.gcp.bigtable.wire import Rows, encode_rows
 from shared.table.cells import Cells, id_cells, list_cells
 from shared.table.columns import CHILDREN, COUNTER, PARENT, Column, atomic_cross_edges, cross_edges
 

@@ -1,4 +1,4 @@
-"""The worker's answers to deliveries: what is acked, given back or dead-lettered, and when."""
+"""The worker's answers to deliveries: what is acked, given back or dead-dead_lettered, and when."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 from shared.errors import DataError, LeaseLost, ShuttingDown, StateError
 from shared.inputs.edges import edges_name
 from shared.memory.queue import MemoryQueue
+from shared.operate.replay import replay
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.messages import Message
-from shared.run.moments import now
-from shared.run.outcomes import Outcome
 from shared.run.ports import Delivery, Failure, State
-from shared.run.replay import replay
-from shared.run.work import OpenRun
-from shared.run.worker import MAX_ATTEMPTS, OUTAGE_SECONDS, Worker
-from tests.harness import MemoryRun
+from shared.run.record_versions import MAX_ATTEMPTS
+from shared.timestamps import now
+from shared.work.outcomes import Outcome
+from shared.work.steps import OpenRun
+from shared.work.worker import OUTAGE_SECONDS, Worker
+from tests.harness import MemoryRun, worker_of
 from tests.volumes import random_volume
 
 CHUNK = Chunk(2, 0, 0, 0)
@@ -46,8 +47,8 @@ class Spy:
         self.answers.append("give back")
 
 
-def worker_of(run: MemoryRun) -> Worker:
-    return Worker(run.broker.open([]), run, "w", clock=lambda: 0.0, stopped=lambda: False)
+def worker_for(run: MemoryRun) -> Worker:
+    return worker_of(run.broker.open([]), run, "w")
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_ack_comes_last(run: MemoryRun) -> None:
     for number, (x, y) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)], start=1):
         delivery = spy(run, 2, x, y, 0)
         delivery.see = partial(stored, Chunk(2, x, y, 0))
-        worker_of(run).handle(delivery)
+        worker_for(run).handle(delivery)
         assert delivery.answers == ["ack"]
         assert delivery.seen == (1, number, 1 if number == 4 else 0)
 
@@ -88,7 +89,7 @@ def test_ack_comes_last(run: MemoryRun) -> None:
 def test_redelivered_completion_publishes_again(run: MemoryRun) -> None:
     """A chunk delivered again after its parent became ready queues the parent again: a lost publish heals."""
     for x, y in ((0, 0), (0, 1), (1, 0), (1, 1), (1, 1)):
-        worker_of(run).handle(spy(run, 2, x, y, 0))
+        worker_for(run).handle(spy(run, 2, x, y, 0))
     assert len(run.broker.waiting[3]) == 2
 
 
@@ -96,7 +97,7 @@ def test_data_error_is_dead_lettered_at_once(run: MemoryRun) -> None:
     """A damaged file ends in the dead letters with file, chunk and traceback, and is acked."""
     run.volume.edges[edges_name(Chunk(2, 0, 0, 0))] = b"damaged"
     delivery = spy(run, 2, 0, 0, 0)
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     (failure,) = run.completion.failures()
     assert (delivery.answers, failure.dead, failure.attempts) == (["ack"], True, 1)
     assert failure.chunk == Chunk(2, 0, 0, 0) and failure.error == DataError.__name__
@@ -110,7 +111,7 @@ def test_other_errors_are_tried_again_and_then_dead_lettered(run: MemoryRun) -> 
     answers = []
     for _ in range(MAX_ATTEMPTS):
         delivery = spy(run, 2, 0, 0, 0)
-        worker_of(run).handle(delivery)
+        worker_for(run).handle(delivery)
         answers += delivery.answers
     assert answers == ["give back"] * (MAX_ATTEMPTS - 1) + ["ack"]
     assert delivery.after == 0.0
@@ -121,7 +122,7 @@ def test_other_errors_are_tried_again_and_then_dead_lettered(run: MemoryRun) -> 
 def test_shutting_down_gives_back_without_a_failure(run: MemoryRun) -> None:
     """A chunk interrupted by the end of the worker is given back, and nothing is held against it."""
     delivery = spy(broken(run, ShuttingDown("now")), 2, 0, 0, 0)
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     assert (delivery.answers, run.completion.failures()) == (["give back"], [])
 
 
@@ -133,7 +134,7 @@ def test_unreachable_run_gives_back(run: MemoryRun) -> None:
             raise OSError("no route")
 
     delivery = spy(run, 2, 0, 0, 0)
-    Worker(run.broker.open([]), Unreachable(), "w", lambda: 0.0, lambda: False).handle(delivery)
+    worker_of(run.broker.open([]), Unreachable(), "w").handle(delivery)
     assert delivery.answers == ["give back"]
 
 
@@ -141,30 +142,30 @@ def test_unreachable_run_gives_back(run: MemoryRun) -> None:
 def test_chunk_outside_the_plan_is_dropped(run: MemoryRun, chunk: Chunk) -> None:
     """A message for a chunk that the plan does not have builds nothing and does not come again."""
     delivery = spy(run, *chunk)
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     assert (delivery.answers, run.broker.dead) == (["ack"], [])
 
 
 def test_message_of_another_run_is_dropped(run: MemoryRun) -> None:
     """After a reset messages of the old run are stale: acked and not built."""
     delivery = Spy(Message("graph", "older", Chunk(2, 0, 0, 0)).encode())
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     assert (delivery.answers, list(run.scratch.list("run/"))) == (["ack"], [])
 
 
 def test_undecodable_message_is_dead_lettered(run: MemoryRun) -> None:
     """What is no message goes to the dead letters as it came, with the reason."""
     delivery = Spy(b"\x00nonsense")
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     ((data, attributes),) = run.broker.dead
     assert (delivery.answers, data, attributes["error"]) == (["ack"], b"\x00nonsense", "MessageError")
 
 
 def test_worker_ends_when_idle_and_when_stopped(run: MemoryRun) -> None:
     """It builds all there is and ends when nothing came for the idle time, or takes nothing once stopped."""
-    stopped = Worker(run.broker.open([2]), run, "w", lambda: 0.0, stopped=lambda: True)
+    stopped = worker_of(run.broker.open([2]), run, "w", stopped=lambda: True)
     assert stopped.run(idle_seconds=0.0) == 0
-    assert Worker(run.broker.open([2, 3]), run, "w", lambda: 0.0, lambda: False).run(0.0) == 5
+    assert worker_of(run.broker.open([2, 3]), run, "w").run(0.0) == 5
 
 
 def failure_of(run: MemoryRun, chunk: Chunk = CHUNK) -> Failure:
@@ -185,16 +186,16 @@ def test_given_back_later_each_time(run: MemoryRun) -> None:
     pauses = []
     for attempt in range(1, MAX_ATTEMPTS):
         delivery = redelivered(run, attempt)
-        worker_of(run).handle(delivery)
+        worker_for(run).handle(delivery)
         pauses.append(delivery.after)
     assert all(low <= pause <= 2 * low for pause, low in zip(pauses, (0.5, 2.0, 8.0, 32.0), strict=True))
 
 
 def test_limit_of_the_layer(run: MemoryRun) -> None:
     """The configuration says how many attempts a chunk of a layer has."""
-    run.record = replace(run.record, dataset={"chunkedgraph_ingest": {"max_attempts": {"2": 2}}})
+    run.record = replace(run.record, max_attempts={"other": 5, "2": 2})
     broken(run, RuntimeError("out of luck"))
-    outcomes = [worker_of(run).handle(redelivered(run, attempt)) for attempt in (1, 2)]
+    outcomes = [worker_for(run).handle(redelivered(run, attempt)) for attempt in (1, 2)]
     assert outcomes == [Outcome.RETRY, Outcome.DEAD]
 
 
@@ -208,8 +209,8 @@ def test_start_is_recorded_from_the_second_delivery_on(run: MemoryRun) -> None:
         return write(*arguments)
 
     run.table.write = look
-    worker_of(run).handle(spy(run, *CHUNK))
-    worker_of(run).handle(redelivered(run))
+    worker_for(run).handle(spy(run, *CHUNK))
+    worker_for(run).handle(redelivered(run))
     assert seen[0] is None
     assert seen[1] is not None and len(seen[1].started) == 1 and "on w" in seen[1].started[0]
     assert run.completion.failures() == []
@@ -220,21 +221,21 @@ class Killed(BaseException):
 
 
 def test_chunk_that_kills_its_worker(run: MemoryRun) -> None:
-    """Each silent end leaves its start; at the limit the chunk is dead-lettered before it is built again."""
+    """Each silent end leaves its start; at the limit the chunk is dead-dead_lettered before it is built again."""
     write = run.table.write
     broken(run, Killed())
     for attempt in range(1, MAX_ATTEMPTS + 2):
         with pytest.raises(Killed):
-            worker_of(run).handle(redelivered(run, attempt))
+            worker_for(run).handle(redelivered(run, attempt))
     assert (failure_of(run).dead, len(failure_of(run).started)) == (False, MAX_ATTEMPTS)
     last = redelivered(run, MAX_ATTEMPTS + 2)
-    assert worker_of(run).handle(last) is Outcome.DEAD
+    assert worker_for(run).handle(last) is Outcome.DEAD
     failure = failure_of(run)
     assert (failure.state, failure.error, failure.attempts) == (State.DEAD, "WorkerKilled", 0)
     assert (last.answers, [data for data, _ in run.broker.dead]) == (["ack"], [last.data])
     run.table.write = write
     replay(run.record, run.completion, run.broker.open([]), [failure], now())
-    assert worker_of(run).handle(redelivered(run)) is Outcome.DONE
+    assert worker_for(run).handle(redelivered(run)) is Outcome.DONE
     assert run.completion.failure(CHUNK) is None
 
 
@@ -242,7 +243,7 @@ def test_chunk_that_kills_its_worker(run: MemoryRun) -> None:
 def test_start_is_taken_back_when_given_up_in_order(run: MemoryRun, error: Exception) -> None:
     """Neither the end of a worker nor a lost lease looks like a silent death afterwards."""
     delivery = redelivered(broken(run, error))
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     assert (delivery.answers, run.completion.failures()) == (["give back"], [])
 
 
@@ -272,7 +273,7 @@ def test_outage_is_waited_for(run: MemoryRun, error: Exception) -> None:
     broken(run, error)
     waits = Waits(lambda number: setattr(run.table, "write", write) if number == 6 else None)
     delivery = redelivered(run)
-    worker = replace(worker_of(run), wait=waits)
+    worker = replace(worker_for(run), wait=waits)
     assert worker.handle(delivery) is Outcome.DONE
     assert (delivery.answers, run.completion.failures()) == (["ack"], [])
     assert len(waits.seconds) == 6 and 16 <= waits.seconds[-1] <= 32
@@ -282,7 +283,7 @@ def test_long_outage_is_noted_and_not_counted(run: MemoryRun) -> None:
     """After ten minutes the message is given back, with the reason on record, and no attempt used up."""
     broken(run, ServiceUnavailable("no table servers"))
     waits, delivery = Waits(), redelivered(run)
-    assert replace(worker_of(run), wait=waits).handle(delivery) is Outcome.UNREACHABLE
+    assert replace(worker_for(run), wait=waits).handle(delivery) is Outcome.UNREACHABLE
     failure = failure_of(run)
     assert (delivery.answers, delivery.after > 0) == (["give back"], True)
     assert (failure.error, failure.attempts, failure.started, failure.dead) == ("ServiceUnavailable", 0, (), False)
@@ -294,7 +295,7 @@ def test_told_to_stop_in_an_outage(run: MemoryRun) -> None:
     broken(run, ServiceUnavailable("no table servers"))
     told = []
     delivery = redelivered(run)
-    worker = Worker(run.broker.open([]), run, "w", lambda: 0.0, lambda: bool(told), Waits(told.append))
+    worker = worker_of(run.broker.open([]), run, "w", stopped=lambda: bool(told), wait=Waits(told.append))
     assert worker.handle(delivery) is Outcome.GIVEN_BACK
     assert (delivery.answers, delivery.after, run.completion.failures()) == (["give back"], 0.0, [])
 
@@ -303,7 +304,7 @@ def test_lease_lost_in_an_outage(run: MemoryRun) -> None:
     """A message whose lease ended while its worker waited is left to who has it now."""
     broken(run, ServiceUnavailable("no table servers"))
     delivery = redelivered(run)
-    worker = replace(worker_of(run), wait=Waits(lambda number: setattr(delivery, "lost", True)))
+    worker = replace(worker_for(run), wait=Waits(lambda number: setattr(delivery, "lost", True)))
     assert worker.handle(delivery) is Outcome.LOST
     assert delivery.answers == ["give back"]
 
@@ -314,7 +315,7 @@ def test_failure_that_cannot_be_recorded(run: MemoryRun) -> None:
     change = run.completion.change_failure
     run.completion.change_failure = lambda *_: (_ for _ in ()).throw(ServiceUnavailable("no firestore"))
     waits = Waits(lambda number: setattr(run.completion, "change_failure", change))
-    assert replace(worker_of(run), wait=waits).handle(redelivered(run)) is Outcome.RETRY
+    assert replace(worker_for(run), wait=waits).handle(redelivered(run)) is Outcome.RETRY
     assert (failure_of(run).error, failure_of(run).attempts) == ("RuntimeError", 1)
 
 
@@ -327,10 +328,10 @@ def test_dead_letters_out_of_reach(run: MemoryRun) -> None:
 
     run.volume.edges[edges_name(CHUNK)] = b"damaged"
     delivery = redelivered(run)
-    worker = replace(worker_of(run), queue=NoDeadLetters(run.broker, []))
+    worker = replace(worker_for(run), queue=NoDeadLetters(run.broker, []))
     assert worker.handle(delivery) is Outcome.UNREACHABLE
     assert (delivery.answers, failure_of(run).dead, run.broker.dead) == (["give back"], True, [])
-    worker_of(run).handle(delivery)
+    worker_for(run).handle(delivery)
     assert [data for data, _ in run.broker.dead] == [delivery.data]
 
 
@@ -338,10 +339,10 @@ def test_out_of_memory_ends_the_attempt_only(run: MemoryRun) -> None:
     """A chunk that needs too much is counted and comes again; the worker goes on with the next."""
     write = run.table.write
     broken(run, MemoryError())
-    assert worker_of(run).handle(spy(run, *CHUNK)) is Outcome.MEMORY
+    assert worker_for(run).handle(spy(run, *CHUNK)) is Outcome.MEMORY
     assert (failure_of(run).error, failure_of(run).attempts, failure_of(run).dead) == ("MemoryError", 1, False)
     run.table.write = write
-    assert worker_of(run).handle(spy(run, 2, 1, 1, 0)) is Outcome.DONE
+    assert worker_for(run).handle(spy(run, 2, 1, 1, 0)) is Outcome.DONE
 
 
 @pytest.mark.parametrize("step", ["rows", "hand-off"])
@@ -356,7 +357,7 @@ def test_lost_lease_is_noticed(run: MemoryRun, step: str) -> None:
         return method(*arguments)
 
     setattr(place, name, lose)
-    assert worker_of(run).handle(delivery) is Outcome.LOST
+    assert worker_for(run).handle(delivery) is Outcome.LOST
     assert (delivery.answers, run.completion.done(Chunk(3, 0, 0, 0))) == (["give back"], 0)
     assert run.completion.failures() == []
 
@@ -365,11 +366,11 @@ def test_pause(run: MemoryRun) -> None:
     """Messages of a paused run are held; if it does not go on in time they are given back, and the worker ends."""
     control.pause(run.scratch, "since noon")
     queue = run.broker.open([2])
-    worker = Worker(queue, run, "w", lambda: 0.0, lambda: False)
+    worker = worker_of(queue, run, "w")
     assert worker.run(idle_seconds=0.0) == 0
     assert len(run.broker.waiting[2]) == 4 and not list(run.scratch.list("run/"))
     waits = Waits(lambda number: control.go_on(run.scratch) if number == 3 else None)
-    worker = Worker(run.broker.open([2, 3]), run, "w", lambda: 0.0, lambda: False, waits)
+    worker = worker_of(run.broker.open([2, 3]), run, "w", wait=waits)
     worker.idle_seconds = 60.0
     delivery = redelivered(run)
     assert worker.handle(delivery) is Outcome.DONE
@@ -378,33 +379,33 @@ def test_pause(run: MemoryRun) -> None:
 
 def test_doubles_are_not_built_twice(run: MemoryRun) -> None:
     """After a resume a message for a done chunk is acked without a build, and queues no parent twice."""
-    control.look_first(run.scratch)
+    control.check_done_first(run.scratch)
     for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        assert worker_of(run).handle(spy(run, 2, x, y, 0)) is Outcome.DONE
+        assert worker_for(run).handle(spy(run, 2, x, y, 0)) is Outcome.DONE
     broken(run, RuntimeError("never called"))
-    assert worker_of(run).handle(spy(run, *CHUNK)) is Outcome.KNOWN
+    assert worker_for(run).handle(spy(run, *CHUNK)) is Outcome.ALREADY_DONE
     assert len(run.broker.waiting[3]) == 1
 
 
 def test_double_of_a_lost_publish(run: MemoryRun) -> None:
     """A done chunk whose parent was never noted as queued queues it, though it is not built again."""
-    control.look_first(run.scratch)
+    control.check_done_first(run.scratch)
     note = run.completion.note_published
     run.completion.note_published = lambda chunk: None
     for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        worker_of(run).handle(spy(run, 2, x, y, 0))
+        worker_for(run).handle(spy(run, 2, x, y, 0))
     run.broker.waiting[3].clear()
     run.completion.note_published = note
-    assert worker_of(run).handle(spy(run, *CHUNK)) is Outcome.KNOWN
+    assert worker_for(run).handle(spy(run, *CHUNK)) is Outcome.ALREADY_DONE
     assert len(run.broker.waiting[3]) == 1 and run.completion.published(Chunk(3, 0, 0, 0))
 
 
 def test_forced_message_is_built_again(run: MemoryRun) -> None:
     """A chunk that somebody queues by hand is built even if it is done."""
-    control.look_first(run.scratch)
-    worker_of(run).handle(spy(run, *CHUNK))
+    control.check_done_first(run.scratch)
+    worker_for(run).handle(spy(run, *CHUNK))
     forced = Spy(Message("graph", "run", CHUNK, force=True).encode())
-    assert worker_of(run).handle(forced) is Outcome.DONE
+    assert worker_for(run).handle(forced) is Outcome.DONE
 
 
 def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> None:
@@ -418,7 +419,7 @@ def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> N
             return 12.345
 
     caplog.set_level("INFO")
-    worker = replace(worker_of(run), meter=Gauge())
+    worker = replace(worker_for(run), meter=Gauge())
     worker.handle(spy(run, *CHUNK))
     run.volume.edges[edges_name(Chunk(2, 0, 1, 0))] = b"damaged"
     worker.handle(spy(run, 2, 0, 1, 0))

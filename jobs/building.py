@@ -1,0 +1,86 @@
+"""Has a run built: by tasks in the project, by processes here, or by a thread where all is in memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from jobs.console import Ended
+from jobs.deployed import kick
+from jobs.local.cloudrun import LocalCloudRun
+from jobs.output import say
+from jobs.progress import watch
+from shared.exit_codes import Exit
+from shared.gcp.backend import GoogleBackend
+from shared.operate.replay import current_failures
+from shared.operate.run import Run
+from shared.operate.status import RunStatus
+from shared.run.ports import Failure, State
+from shared.work.open_runs import OpenRuns
+from shared.work.worker import Worker
+
+
+def work_until_done(run: Run, workers: int) -> None:
+    """Stays until a run is done, or as far as it can be; Ended if it stands still before that."""
+    if isinstance(run.backend, GoogleBackend) and run.backend.project is not None:
+        status = _watch_cloud(run, run.backend)
+    elif isinstance(run.backend, GoogleBackend):
+        with LocalCloudRun(run.backend, run.record, workers) as cloud:
+            status = watch(run, cloud.keep_going)
+        if cloud.gave_up:
+            log, tail = cloud.executor.log_tail()
+            say(f"the workers keep ending; the log {log} ends with:\n{tail}")
+            raise Ended(Exit.STOPPED)
+    else:
+        status = _watch_here(run)
+    if (status.failed or status.discarded) and not status.finished:
+        _say_failed(run, current_failures(run.record, run.completion))
+        raise Ended(Exit.FAILED_CHUNKS)
+
+
+def _watch_here(run: Run) -> RunStatus:
+    """Builds with a worker in a thread of this process."""
+    stop = threading.Event()
+    worker = Worker(
+        run.backend.queue(run.record.plan.layers),
+        OpenRuns(run.backend, time.monotonic),
+        "here",
+        time.monotonic,
+        stop.is_set,
+        wait=stop.wait,
+        classify=run.backend.classify,
+    )
+    thread = threading.Thread(target=worker.run, args=(3600.0, 0.1), daemon=True)
+    thread.start()
+    try:
+        return watch(run, lambda _: thread.is_alive())
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _watch_cloud(run: Run, backend: GoogleBackend) -> RunStatus:
+    """Has tasks started at once, and watches them; an interrupt ends the watching alone."""
+    try:
+        kick(backend)
+        return watch(run, lambda _: True)
+    except KeyboardInterrupt as interrupt:
+        say(f"the run goes on in the cloud; see: make status {run.where}. To hold it: make pause {run.where}")
+        raise Ended(Exit.INTERRUPTED) from interrupt
+
+
+def _say_failed(run: Run, failures: list[Failure]) -> None:
+    dead = [failure for failure in failures if failure.state is State.DEAD]
+    discarded = sum(failure.state is State.DISCARDED for failure in failures)
+    for failure in dead[:10]:
+        say(f"chunk {failure.chunk}: {failure.error}: {failure.message}")
+    if dead:
+        say(
+            f"chunks in the dead letters: {len(dead):,}; what is left waits for them. See: make failed "
+            f"{run.where}. When their cause is mended: {run.how_to_go_on}"
+        )
+    if discarded:
+        say(
+            f"chunks discarded: {discarded:,}; what waits for them is never built. "
+            f'One comes back with: make replay {run.where} CHUNK="L X Y Z"'
+        )

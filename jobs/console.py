@@ -1,0 +1,147 @@
+"""What commands have in common: options, which backend they talk to, questions, and how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobs import output
+from jobs.local import emulators
+from jobs.paths import LOCAL, REPOSITORY
+from shared.environment import Environment
+from shared.errors import StateError
+from shared.exit_codes import Exit
+from shared.gcp.backend import GoogleBackend
+from shared.operate.run import Run
+from shared.plan.grid import Chunk
+
+DEFAULT_WORKERS = len(os.sched_getaffinity(0))
+
+
+class Command(click.Command):
+    """A command that keeps standard output for itself once its arguments are understood."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Runs the command."""
+        with output.claimed():
+            return super().invoke(context)
+
+
+def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Makes a function the command `name`."""
+    return click.command(name, cls=Command)
+
+
+workers_option = click.option(
+    "--workers",
+    envvar="INGEST_WORKERS",
+    type=click.IntRange(0),
+    default=DEFAULT_WORKERS,
+    help="Worker processes here; one a core unless given.",
+)
+
+graph_option = click.option(
+    "--graph", envvar="INGEST_GRAPH", required=True, help="The graph, as named when it was ingested."
+)
+
+named_graph_option = click.option(
+    "--graph", envvar="INGEST_GRAPH", help="The graph's name; the dataset's name unless given."
+)
+
+schema_option = click.option(
+    "--schema",
+    type=click.Choice([2, 3]),
+    help="Layout of the table: 2 for servers of version 2.x, 3 for 3.x; the dataset file's unless given.",
+)
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+layer_argument = click.argument("layer", type=int, required=False)
+
+
+def parse_chunk(text: str) -> Chunk:
+    """A chunk as people name it: `2 1 1 1`, or `2/1_1_1` as it is printed."""
+    try:
+        layer, x, y, z = (int(number) for number in text.replace("/", " ").replace("_", " ").split())
+    except ValueError as error:
+        raise click.BadParameter(f"{text.strip()!r} is no chunk; write one as L X Y Z or L/X_Y_Z") from error
+    return Chunk(layer, x, y, z)
+
+
+def _chunk(_context: object, _parameter: object, parts: tuple[str, ...]) -> Chunk:
+    return parse_chunk(" ".join(parts))
+
+
+def _chunks(_context: object, _parameter: object, texts: tuple[str, ...]) -> tuple[Chunk, ...]:
+    return tuple(parse_chunk(part) for whole in texts for part in whole.split(","))
+
+
+chunk_argument = click.argument("chunk", nargs=-1, required=True, callback=_chunk, metavar="CHUNK")
+"""One chunk, in either way to write it."""
+
+
+def chunks_option(explained: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """The option that names chunks; several after commas."""
+    return click.option("--chunk", "chunks", multiple=True, metavar="'L X Y Z'", callback=_chunks, help=explained)
+
+
+class Ended(Exception):
+    """Ends a command with an exit code; everything there is to say has been printed."""
+
+    def __init__(self, code: Exit) -> None:
+        self.code = code
+        super().__init__(code.name)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Asks, unless `yes` was said; StateError where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin or not sys.stdin.isatty():
+        raise StateError(f"{question}? Nobody can answer here, so nothing was done; if you mean it: YES=1 (--yes)")
+    click.confirm(question, abort=True, err=True)
+
+
+def environment() -> Environment:
+    """The environment with the hosts of the local emulators that run, unless a project is given."""
+    read = Environment.read(os.environ, f"file://{LOCAL / 'scratch'}")
+    if read.project is not None:
+        return read
+    return replace(read, hosts={**emulators.running(LOCAL), **read.hosts})
+
+
+def running_backend() -> GoogleBackend:
+    """Google Cloud, or the emulators that run; StateError if there is neither."""
+    return GoogleBackend(environment())
+
+
+def started_backend() -> GoogleBackend:
+    """Google Cloud, or emulators, started where they do not run; EmulatorsMissing if that cannot be."""
+    read = environment()
+    if read.project is not None:
+        return GoogleBackend(read)
+    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, read.hosts)))
+
+
+def open_run(graph: str) -> Run:
+    """A run on what runs."""
+    return Run.open(running_backend(), graph)
+
+
+def dataset_path(name: str) -> Path:
+    """The dataset file that DATASET means: a path, or the name of a file in configs/."""
+    if name.endswith((".yml", ".yaml")) or "/" in name:
+        return Path(name)
+    return REPOSITORY / "configs" / f"{name}.yml"
+
+
+def some(items: list[Any] | set[Any], most: int = 5) -> str:
+    """The first of many, sorted, and how many more there are."""
+    named = ", ".join(map(str, sorted(items)[:most]))
+    return f"{named} and {len(items) - most:,} more" if len(items) > most else named

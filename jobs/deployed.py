@@ -1,0 +1,102 @@
+"""What commands do when PROJECT is given: check what is deployed there, and start tasks without waiting.
+
+Invariants: an ingest is refused before it creates anything if the project lacks something that the dataset
+needs, with every such thing at once and the command that brings it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from jobs.output import say
+from shared.dispatch.fleet import FLEETS_NAME, Fleet
+from shared.dispatch.round import dispatch, read_fleets, waiting_chunks
+from shared.errors import ConfigError, IngestError, Problem
+from shared.estimate.needs import needs
+from shared.estimate.report import describe
+from shared.estimate.schedule import rounded_gib
+from shared.gcp.backend import GoogleBackend
+from shared.operate.check import Checked
+from shared.run.registry import Registry
+
+LOGIN = "log in with: gcloud auth application-default login"
+
+
+def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str) -> None:
+    """ConfigError with all that the project lacks for this dataset; `dataset` is how the command named it."""
+    environment = backend.environment
+    assert environment.project is not None
+    deploy = f"type: make deploy DATASET={dataset} PROJECT={environment.project}"
+    reason = backend.refused_credentials()
+    if reason is not None:
+        raise ConfigError([Problem("credentials", "application default", None, f"{reason}; {LOGIN}")])
+    problems = [] if environment.run_host else _local_folders(checked, dataset)
+    fleets: list[Fleet] = []
+
+    def look(where: str, key: str, ask: Callable[[], object]) -> None:
+        try:
+            ask()
+        except IngestError as error:
+            problems.append(Problem(where, key, None, f"{error}; {deploy}"))
+        except Exception as error:
+            told = f"cannot be reached ({type(error).__name__}: {error}); {deploy}, or check your roles"
+            problems.append(Problem(where, key, None, told))
+
+    scratch = backend.storage(environment.scratch)
+    look(scratch.folder, FLEETS_NAME, lambda: fleets.extend(read_fleets(scratch)))
+    jobs = backend.jobs()
+    for fleet in fleets:
+        look(environment.project, fleet.job, lambda job=fleet.job: jobs.running(job))  # type: ignore[misc]
+    look(environment.project, f"Firestore database {environment.database}", backend.board().graphs)
+    layers = checked.plan.layers
+    look(environment.project, "Pub/Sub", lambda: backend.need_topics(layers))
+    look(environment.project, "Bigtable", lambda: backend.need_instance(checked.instance))
+    lacking = sorted(set(layers) - {layer for fleet in fleets for layer in fleet.layers})
+    if fleets and lacking:
+        told = f"serves no layers {lacking}, which this dataset has; {deploy}"
+        problems.append(Problem(scratch.folder, FLEETS_NAME, None, told))
+    if problems:
+        raise ConfigError(problems)
+    for told in small_machines(fleets, checked):
+        say(f"{told}; for larger ones {deploy}")
+
+
+def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
+    """The layers whose tasks have less memory than their largest chunk may need. The need is an estimate, so
+    nothing is refused for it: a chunk that really has too little room ends in the dead letters."""
+    needed = needs(describe(checked.plan, checked.dataset, checked.volume))
+    given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}
+    return [
+        f"layer {need.layer} may need {rounded_gib(need.memory_gib):g} GiB for a chunk, and its tasks have {has:g}"
+        for need in needed
+        if (has := given[need.layer]) < rounded_gib(need.memory_gib)
+    ]
+
+
+def kick(backend: GoogleBackend, more: Mapping[int, int] | None = None) -> None:
+    """A round of dispatch at once, where tasks run in a project; `more` chunks a layer wait that no record
+    tells of. What it could not start, the dispatch function starts within a minute."""
+    if backend.environment.project is None:
+        return
+    board = backend.board()
+    waiting = waiting_chunks(board, Registry(backend)) + Counter(more or {})
+    fleets = read_fleets(backend.storage(backend.scratch))
+    for turn in dispatch(fleets, waiting, board, backend.jobs(), time.time()):
+        if turn.started:
+            say(f"started {turn.started:,} tasks of {turn.job.rpartition('/')[2]}")
+        if turn.error:
+            say(f"{turn.job}: {turn.error}; the dispatch function tries again")
+
+
+def _local_folders(checked: Checked, dataset: str) -> list[Problem]:
+    """The input folders of this machine, which no task in the cloud can read."""
+    source = checked.dataset.data_source
+    folders = {"data_source.EDGES": source.EDGES, "data_source.COMPONENTS": source.COMPONENTS}
+    told = "is a folder of this machine, which no task in the cloud can read; copy it to a bucket"
+    return [
+        Problem(dataset, key, folder, told)
+        for key, folder in folders.items()
+        if folder.startswith("file://") or "://" not in folder
+    ]

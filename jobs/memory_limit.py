@@ -1,0 +1,77 @@
+"""How much memory a worker process may take, and how much it took: Linux's own limits and counters.
+
+Why a limit: without one, a chunk that is too large has the kernel kill whichever process is largest,
+often a sibling that did nothing wrong. With it the attempt ends with a MemoryError, which is
+recorded like any other failure, and the worker goes on. What it covers is what the process itself
+allocates (RLIMIT_DATA): files that are only mapped do not count.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterable
+from pathlib import Path
+
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where a container's limit is, by the version of cgroups."""
+
+MEMINFO = Path("/proc/meminfo")
+SELF = Path("/proc/self")
+
+USABLE = 0.9
+"""The part of a container's memory that its workers may take together."""
+
+RESERVED = 256 << 20
+"""Bytes that a process reserves and does not use (stacks of threads); the limit counts them too."""
+
+
+def available(limits: Iterable[Path] = LIMITS, meminfo: Path = MEMINFO) -> int:
+    """The bytes that this container, or else this machine, has."""
+    found = [_field(meminfo, "MemTotal")]
+    for path in limits:
+        text = path.read_text().strip() if path.exists() else "max"
+        if text.isdigit():
+            found.append(int(text))
+    return min(found)
+
+
+def share(processes: int) -> int:
+    """MiB for each of so many workers."""
+    return int(available() * USABLE / processes) >> 20
+
+
+def cap(mib: int) -> None:
+    """Limits this process: what it allocates beyond fails with a MemoryError."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = (mib << 20) + RESERVED
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
+class ProcessMeter:
+    """The most memory that this process held since `start`; answers `shared.work.attempt.Meter`."""
+
+    def __init__(self, process: Path = SELF) -> None:
+        self._process = process
+
+    def start(self) -> None:
+        """Has the kernel begin anew; where it refuses, the peak is that of the whole life."""
+        try:
+            (self._process / "clear_refs").write_text("5")
+        except OSError:
+            return
+
+    def peak_mb(self) -> float | None:
+        """In MiB; None where /proc has no such number."""
+        try:
+            return _field(self._process / "status", "VmHWM") / (1 << 20)
+        except (OSError, KeyError):
+            return None
+
+
+def _field(path: Path, name: str) -> int:
+    """A line like `VmHWM: 1234 kB`, in bytes; KeyError without it."""
+    for line in path.read_text().splitlines():
+        key, _, rest = line.partition(":")
+        if key == name:
+            return int(rest.split()[0]) << 10
+    raise KeyError(name)

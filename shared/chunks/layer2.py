@@ -1,0 +1,65 @@
+"""The build of a layer-2 chunk: supervoxels and edges in, nodes and what leaves the chunk out.
+
+Nodes are the connected components of the chunk's supervoxels under active in_chunk edges, numbered
+by their smallest supervoxel. A node that no active edge leaves is final: it gets its root here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.chunks.active import ActiveEdges
+from shared.chunks.emit import Built, counter_cells, edge_cells, final_cells, leaving_faces, node_cells
+from shared.chunks.handoff import HandOff
+from shared.chunks.labels import connected_labels, places, split_rows, unique_rows
+from shared.plan.grid import FACES, Chunk, cross_layer
+from shared.plan.ids import Ids
+from shared.plan.plan import Plan
+from shared.table.cells import Cells
+from shared.table.columns import atomic_cross_edges
+
+
+def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
+    """The rows and the hand-off of a layer-2 chunk; RangeOverflow if its ids do not fit."""
+    supervoxels = active.supervoxels
+    labels = connected_labels(len(supervoxels), places(supervoxels, active.inside))
+    count = int(labels.max(initial=-1)) + 1
+    is_root_layer = chunk.layer == plan.grid.layer_count
+    nodes = plan.roots.root_ids(chunk, count) if is_root_layer else plan.ids.node_ids(chunk, 1, count)
+
+    at = places(supervoxels, active.outside[:, 0])
+    near = labels[at]
+    waits = np.zeros(count, dtype=bool)
+    waits[near] = True
+    final, max_root = ([], count) if is_root_layer else final_cells(plan, chunk, nodes[~waits])
+    position = (np.cumsum(waits) - 1)[labels].astype(np.uint32)
+    faces = leaving_faces(active.faces, at, active.outside[:, 1], supervoxels, position)
+    counts = {
+        "chunks": 1,
+        "nodes": count,
+        "supervoxels": len(supervoxels),
+        "final": count if is_root_layer else int((~waits).sum()),
+        "disagreements": active.disagreements,
+        "unlisted": active.unlisted,
+    }
+    return Built(
+        cells=[
+            *node_cells(nodes, supervoxels, labels),
+            *_atomic_cells(chunk, nodes[near], active),
+            *final,
+            *counter_cells(plan, chunk, count, max_root),
+        ],
+        handoff=HandOff(chunk, nodes[waits], faces, max_root, {chunk.layer: counts}),
+    )
+
+
+def _atomic_cells(chunk: Chunk, near: Ids, active: ActiveEdges) -> list[Cells]:
+    """The cells atomic_cross_edges_{m}; rows sorted by (supervoxel, far end). `near` are the edges' own nodes."""
+    layers = np.zeros(len(FACES), dtype=np.int64)
+    for face in np.flatnonzero(np.bincount(active.faces)).tolist():
+        layers[face] = cross_layer(chunk, face)
+    columns = unique_rows(layers[active.faces], near, active.outside[:, 0], active.outside[:, 1])
+    cells: list[Cells] = []
+    for layer, (node, inside, far) in split_rows(columns).items():
+        cells += edge_cells(atomic_cross_edges(layer), node, inside, far)
+    return cells

@@ -1,0 +1,96 @@
+"""What an error says about the chunk that met it: one table, from exception classes to kinds.
+
+Invariants: the class nearest to the error's own decides; where none says anything, the error that
+caused it is asked; what nobody knows is transient. Rooms that know other libraries have tables of their
+own, which whoever puts a program together hands over; they are asked for at the first error, so nothing
+is imported for it before.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+
+import zstandard
+from google.protobuf.message import DecodeError, EncodeError
+
+from shared.errors import LeaseLost, PermanentError, ShuttingDown, StateError, Unreachable
+
+
+class Kind(Enum):
+    """What follows from an error."""
+
+    PERMANENT = "the same input fails each time: no other attempt"
+    TRANSIENT = "another attempt may work; attempts are counted"
+    MEMORY = "the attempt needs more memory than its worker may have; counted"
+    OUTAGE = "a service or a disk does not do its part; nothing is counted against the chunk"
+    STOP = "the worker was told to end"
+    LOST = "somebody else may have the message"
+
+
+Table = Mapping[type[BaseException], Kind]
+
+Classify = Callable[[BaseException], Kind]
+
+_TABLE: dict[type[BaseException], Kind] = {
+    PermanentError: Kind.PERMANENT,
+    StateError: Kind.OUTAGE,  # a table or topic is not there: each chunk meets the same
+    Unreachable: Kind.OUTAGE,
+    LeaseLost: Kind.LOST,
+    ShuttingDown: Kind.STOP,
+    MemoryError: Kind.MEMORY,
+    zstandard.ZstdError: Kind.PERMANENT,
+    DecodeError: Kind.PERMANENT,
+    EncodeError: Kind.PERMANENT,
+    ConnectionError: Kind.OUTAGE,
+    TimeoutError: Kind.OUTAGE,
+}
+
+_NOT_THE_CHUNK = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE),
+    *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOBUFS),
+}
+"""Errors of the system that any chunk meets: a full or failing disk, no network, too many open files."""
+
+
+class Classifier:
+    """Tells the kind of an error, by the table here and by those of `tables`, each called at most once."""
+
+    def __init__(self, *tables: Callable[[], Table]) -> None:
+        self._tables = tables
+        self._known: dict[type[BaseException], Kind] | None = None
+
+    def __call__(self, error: BaseException) -> Kind:
+        """The kind of an error, by the tables, its system error number, or what caused it."""
+        if self._known is None:
+            self._known = {known: kind for table in self._tables for known, kind in table().items()} | _TABLE
+        # The end of a worker may surface as the error of whatever it interrupted.
+        if any(isinstance(at, ShuttingDown) for at in _chain(error, lambda at: at.__cause__ or at.__context__)):
+            return Kind.STOP
+        kinds = (_kind_of(at, self._known) for at in _chain(error, lambda at: at.__cause__))
+        return next((kind for kind in kinds if kind is not None), Kind.TRANSIENT)
+
+
+def _chain(
+    error: BaseException, before: Callable[[BaseException], BaseException | None]
+) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = before(at)
+
+
+def _kind_of(error: BaseException, table: Table) -> Kind | None:
+    """What the table says of the error itself; None where it says nothing."""
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return Kind.MEMORY
+    if isinstance(error, OSError) and error.errno in _NOT_THE_CHUNK:
+        return Kind.OUTAGE
+    for known in type(error).__mro__:
+        if known in table:
+            return table[known]
+    return None

@@ -1,0 +1,77 @@
+"""The environment variables that programs here read, in one place and once.
+
+| variable | meaning |
+|---|---|
+| INGEST_PROJECT, INGEST_INSTANCE | the Google Cloud project and Bigtable instance; without a project all is local |
+| INGEST_DATABASE | the named Firestore database |
+| INGEST_SCRATCH | folder of hand-offs and run records, any protocol that cloud-files knows |
+| INGEST_PREFIX | what topics and subscriptions start with |
+| INGEST_MEMORY_MIB | memory that a worker process may take; its share of the container or machine unless given |
+| CLOUD_RUN_EMULATOR_HOST | a stand-in for Cloud Run Jobs to use with a project, for tests |
+| BIGTABLE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, FIRESTORE_EMULATOR_HOST | emulators to use |
+
+Why the prefix: PREFIX, DATABASE and their like stand in many a shell for something else, and would
+redirect a run. The hosts have the names that Google's own clients know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.errors import StateError
+
+EMULATORS = ("BIGTABLE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
+RUN_HOST = "CLOUD_RUN_EMULATOR_HOST"
+DEFAULT_NAME = "chunkedgraph-ingest"
+"""The prefix of topics and subscriptions, and the name of the database, unless others are given."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the variables say; `hosts` has the emulators that are given, by variable."""
+
+    project: str | None
+    instance: str | None
+    database: str
+    hosts: Mapping[str, str]
+    scratch: str
+    prefix: str
+    memory_mib: int | None = None
+    run_host: str | None = None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], local_scratch: str = "") -> Environment:
+        """Reads `environ`; empty values count as not set, as make passes them. `local_scratch` is the
+        scratch folder without a project, unless one is given. StateError for what cannot be meant."""
+        given = {name: value for name, value in environ.items() if value}
+        memory = given.get("INGEST_MEMORY_MIB")
+        if memory is not None and not (memory.isdecimal() and int(memory) > 0):
+            raise StateError(f"INGEST_MEMORY_MIB = {memory!r} is no number of MiB from 1")
+        project, prefix = given.get("INGEST_PROJECT"), given.get("INGEST_PREFIX", DEFAULT_NAME)
+        return cls(
+            project=project,
+            instance=given.get("INGEST_INSTANCE"),
+            database=given.get("INGEST_DATABASE", DEFAULT_NAME),
+            hosts={name: given[name] for name in EMULATORS if name in given},
+            # The bucket that Terraform makes for a project.
+            scratch=given.get("INGEST_SCRATCH", f"gs://{project}-{prefix}-scratch" if project else local_scratch),
+            prefix=prefix,
+            memory_mib=int(memory) if memory else None,
+            run_host=given.get(RUN_HOST),
+        )
+
+    def variables(self) -> dict[str, str]:
+        """The variables that give another process the same environment."""
+        optional = {
+            "INGEST_PROJECT": self.project,
+            "INGEST_INSTANCE": self.instance,
+            "INGEST_MEMORY_MIB": None if self.memory_mib is None else str(self.memory_mib),
+        }
+        return {
+            "INGEST_DATABASE": self.database,
+            "INGEST_SCRATCH": self.scratch,
+            "INGEST_PREFIX": self.prefix,
+            **self.hosts,
+            **{name: value for name, value in optional.items() if value},
+        }

@@ -1,0 +1,1 @@
+"""What a plan will take: work, memory, hours, machines, and the bill."""

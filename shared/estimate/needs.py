@@ -1,0 +1,204 @@
+"""What each layer of a plan needs: CPU, time spent waiting, memory, and what it writes. Estimates, all of them.
+
+Invariants: every figure that is not geometry is one of the constants below, with where it comes from.
+Sums are products of numbers an axis, so 10^7 chunks take no longer than 10. The work of a parent
+follows its boundary: the pairs (node, far end) on the faces of its children. `make bench` measures
+the constants again; on another machine, ratios last longer than seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pow, prod
+
+from shared.estimate.report import LayerReport, PlanReport
+
+# ---- assumptions about the data ----
+
+VOXELS_A_SUPERVOXEL = 1_200
+"""Assumed: a real segmentation of 512^3 voxels has 112,000 supervoxels, cut at chunk faces. Volumes differ
+by a factor of a few (the example has 173), and nothing that a plan reads tells."""
+
+DENSEST = 2.0
+"""Assumed: the chunk that needs the most memory has so many times the mean of supervoxels and pairs (the only
+chunk of a layer has the mean)."""
+
+LAYER2_PAIRS = 1.2
+"""Pairs on a face of a layer-2 chunk for each VOXELS_A_SUPERVOXEL^(2/3) voxels of it (about a supervoxel's
+cut): counted on the example, with 25.6 voxels a pair."""
+
+PARENT_PAIRS = 0.35
+"""The same above layer 2, where nodes have merged: 91 to 141 voxels a pair on the example, so 0.34 to 0.22.
+Long neurites merge more, so high layers of a large volume may need less than this says."""
+
+LAYER2_ROWS = 1.2
+"""Rows written by layer 2 for each supervoxel: itself and its share of a node (the example; larger chunks
+have fewer nodes: 1.03 with 69,000 supervoxels)."""
+
+LAYER2_ROW_BYTES = 75
+"""Of a request, for each of those rows (74 on the example)."""
+
+ROWS_A_PAIR = {2: 0.3, 3: 1.2}
+"""Rows written by a parent for each pair handed up to it, by the layer of its children (3: and above). The
+example: 0.28, then 0.95 to 1.5, the most in the few chunks at the top."""
+
+PARENT_ROW_BYTES = 110
+"""Of a request, for each row of a parent in schema 3 (94 to 114 on the example; 64 to 70 in schema 2)."""
+
+HANDOFF_BYTES = 10
+"""Of a stored hand-off for each pair (7.1 to 10.4 on the example)."""
+
+# ---- measured by make bench, CPU time, the best of several ----
+
+LAYER2_CPU = (0.004, 1.1e-6)
+"""Seconds of CPU for a layer-2 chunk, and for each supervoxel, without sending: `chunk`, 3.8 ms with 767
+supervoxels, 9.7 ms with 5,067, 71 to 78 ms with 68,904."""
+
+PARENT_CPU = (0.004, 1.5e-6)
+"""Seconds of CPU for a parent, and for each pair: `boundary`, 1.1 us a pair with 10^5 pairs, 1.2 with 10^6,
+1.3 with 10^7; the parents of the example take 4 to 8 ms."""
+
+AROUND_CPU = 0.011
+"""Seconds of CPU for each chunk for messages, records and the worker's loop: `queue`."""
+
+LAYER2_BYTES = (8e6, 850.0)
+"""Memory of a layer-2 build, and for each supervoxel: `chunk`, 6, 7 and 40 to 57 MB for the chunks above."""
+
+PARENT_BYTES = (40e6, 120.0)
+"""Memory of a parent, and for each pair: `boundary`, 36 MB with 10^5 pairs, 136 MB with 10^6, 0.9 GB with
+10^7, hand-offs included; a tenth more for their stored form."""
+
+PROCESS_BYTES = 170e6
+"""Memory of a worker without a chunk: 138 MB after 585 chunks without content through the emulators; the rest is
+assumed for TLS and the clients of buckets, which emulators do without."""
+
+USABLE = 0.9
+"""The part of a container's memory that its workers may take (as in jobs/memory_limit.py)."""
+
+# ---- assumed: usual times of small requests inside one region, in seconds; nothing here can measure them ----
+
+GET_SECONDS = 0.05
+PUT_SECONDS = 0.10
+RECORD_SECONDS = 0.05
+"""Reading a record and writing it back."""
+WRITE_SECONDS = 0.05
+"""A bulk write of a table that is not the bottleneck; `shared.estimate.schedule` has what a node takes."""
+MESSAGE_SECONDS = 0.03
+"""A publish or an ack."""
+
+GETS_A_CHUNK = 2
+"""Rounds of reading: edges, then components; or up to 32 hand-offs, 16 at once."""
+
+
+@dataclass(frozen=True)
+class LayerNeeds:
+    """What a layer needs in all, and its largest chunk."""
+
+    layer: int
+    chunks: int
+    cpu_seconds: float
+    wait_seconds: float
+    """Sum of the times in which chunks wait for services."""
+    memory_gib: float
+    """Of a machine for one worker process, so that the largest chunk can be built."""
+    rows: float
+    """Rows written to the table."""
+    row_bytes: float
+    """Size of the requests that write them."""
+    handoff_bytes: float
+
+    @property
+    def seconds(self) -> float:
+        """Time that a task is paid for: a worker has one chunk at a time, and waits with it."""
+        return self.cpu_seconds + self.wait_seconds
+
+
+def needs(report: PlanReport) -> tuple[LayerNeeds, ...]:
+    """An estimate for each layer of a plan."""
+    published = [layer.chunks for layer in report.layers[1:]] + [0]
+    return tuple(
+        _layer2(report, layer, queued) if layer.layer == 2 else _parent(report, layer, queued)
+        for layer, queued in zip(report.layers, published, strict=True)
+    )
+
+
+def supervoxels(voxels: float) -> float:
+    """How many supervoxels so many voxels are assumed to have."""
+    return voxels / VOXELS_A_SUPERVOXEL
+
+
+def pairs_a_voxel(layer: int) -> float:
+    """Pairs for each voxel of a face of a chunk of `layer`, counted on one side."""
+    return (LAYER2_PAIRS if layer == 2 else PARENT_PAIRS) / pow(VOXELS_A_SUPERVOXEL, 2 / 3)
+
+
+def faces(report: PlanReport, layer: int) -> float:
+    """Voxels of all faces between chunks of `layer`, each counted on both sides."""
+    volume = prod(report.voxels)
+    grid = report.layers[layer - 2].grid
+    return sum(2 * (chunks - 1) * volume / length for chunks, length in zip(grid, report.voxels, strict=True))
+
+
+def most_faces(report: PlanReport, layer: int) -> float:
+    """Voxels of the faces of the children of the parent of `layer` that has the most of them."""
+    below = report.layers[layer - 3]
+    extent = _extent(report, layer)
+    # Two children along an axis have four sides, but none where the volume ends.
+    sides = [0 if chunks < 2 else 2 if chunks == 2 else 3 if chunks < 5 else 4 for chunks in below.grid]
+    return sum(count * prod(extent) / length for count, length in zip(sides, extent, strict=True))
+
+
+def _layer2(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
+    each = supervoxels(prod(_extent(report, 2)))
+    total = layer.chunks * each if report.test else supervoxels(prod(report.voxels))
+    handed = layer.chunks * _most_handed(report) if report.test else faces(report, 2) * pairs_a_voxel(2)
+    return LayerNeeds(
+        layer=2,
+        chunks=layer.chunks,
+        cpu_seconds=layer.chunks * (LAYER2_CPU[0] + AROUND_CPU) + total * LAYER2_CPU[1],
+        wait_seconds=_waits(layer, queued),
+        memory_gib=_gib(LAYER2_BYTES, each, layer.chunks),
+        rows=total * LAYER2_ROWS,
+        row_bytes=total * LAYER2_ROWS * LAYER2_ROW_BYTES,
+        handoff_bytes=handed * HANDOFF_BYTES,
+    )
+
+
+def _parent(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
+    density = pairs_a_voxel(layer.layer - 1)
+    most = most_faces(report, layer.layer) * density
+    total = most if report.test else faces(report, layer.layer - 1) * density
+    rows = total * ROWS_A_PAIR[min(3, layer.layer - 1)]
+    return LayerNeeds(
+        layer=layer.layer,
+        chunks=layer.chunks,
+        cpu_seconds=layer.chunks * (PARENT_CPU[0] + AROUND_CPU) + total * PARENT_CPU[1],
+        wait_seconds=_waits(layer, queued),
+        memory_gib=_gib(PARENT_BYTES, most, layer.chunks),
+        rows=rows,
+        row_bytes=rows * PARENT_ROW_BYTES,
+        handoff_bytes=faces(report, layer.layer) * pairs_a_voxel(layer.layer) * HANDOFF_BYTES,
+    )
+
+
+def _extent(report: PlanReport, layer: int) -> list[int]:
+    """Voxels along each axis of the largest chunk of a layer."""
+    return [min(size, chunk << layer - 2) for size, chunk in zip(report.voxels, report.chunk_size, strict=True)]
+
+
+def _most_handed(report: PlanReport) -> float:
+    """Pairs that a layer-2 chunk hands up through six faces."""
+    extent = _extent(report, 2)
+    return sum(2 * prod(extent) / length for length in extent) * pairs_a_voxel(2)
+
+
+def _waits(layer: LayerReport, queued: int) -> float:
+    """Seconds that all chunks of a layer wait; `queued` parents are published on the way."""
+    each = GETS_A_CHUNK * GET_SECONDS + WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS
+    return layer.chunks * each + layer.transactions * RECORD_SECONDS + queued * (MESSAGE_SECONDS + RECORD_SECONDS)
+
+
+def _gib(memory: tuple[float, float], count: float, chunks: int) -> float:
+    """Memory of a machine whose one worker builds the densest of `chunks` of `count` supervoxels or pairs."""
+    fixed, each = memory
+    return (PROCESS_BYTES + fixed + min(DENSEST, chunks) * count * each) / USABLE / (1 << 30)

@@ -1,0 +1,73 @@
+"""How often a run asks Google's services for something, if no chunk is built twice.
+
+Invariants: the counts are those of `shared.work.steps`, call by call; a test compares them with a run in
+memory. Retries, redeliveries and failures come on top; so do looks at records that are there once a
+run or once a worker (run.json, control.json), which are not worth a line.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from shared.estimate.report import PlanReport
+
+BATCH = 1000
+"""Messages in a request that publishes many: layer 2 is published so, a parent by a request of its own."""
+
+ENTRIES_A_READ = 1000
+"""Index entries that a sum or a count is charged one document read for (Firestore's pricing page)."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Numbers of calls, and of what they are about."""
+
+    messages: int = 0
+    """Messages published; each is pulled once and acked once."""
+    publishes: int = 0
+    """Requests that publish them."""
+    bulk_messages: int = 0
+    """Those of the messages that share their request with up to 999 others."""
+    record_reads: int = 0
+    """Firestore documents read to note what is done."""
+    record_writes: int = 0
+    """Firestore documents written: a bit for each read, and that a parent was published."""
+    records: int = 0
+    """Firestore documents there are in the end, and so deletes when the run is reset."""
+    reads_a_look: int = 0
+    """Firestore reads that one look at the progress of all layers is charged for."""
+    input_gets: int = 0
+    """Edge and component files asked for."""
+    handoff_gets: int = 0
+    """Hand-offs read."""
+    puts: int = 0
+    """Objects written: hand-offs and the run's record."""
+
+
+def operations(report: PlanReport) -> Operations:
+    """What the run of a plan comes to."""
+    lowest, *above = report.layers
+    parents = sum(layer.chunks for layer in above)
+    return Operations(
+        messages=report.chunks,
+        publishes=-(-lowest.chunks // BATCH) + parents,
+        bulk_messages=lowest.chunks,
+        record_reads=report.transactions,
+        record_writes=report.transactions + parents,
+        records=report.records,
+        reads_a_look=_reads_a_look([layer.chunks for layer in above]),
+        input_gets=2 * lowest.chunks + report.lower_neighbours,
+        handoff_gets=report.handoff_reads,
+        puts=report.chunks + 1,
+    )
+
+
+def _reads_a_look(waiting: list[int]) -> int:
+    """Of three sums and counts a layer, over the records of the layer or of the one above; at least a read each.
+
+    `waiting` are the records of each layer above 2; one more record ends the run. What else dispatch
+    asks is one document and one query.
+    """
+    a_query = [max(1, -(-records // ENTRIES_A_READ)) for records in (0, *waiting, 1)]
+    return 2 + sum(own + 2 * above for own, above in itertools.pairwise(a_query))

@@ -1,0 +1,173 @@
+"""How long a run takes with the fleets and the table that Terraform makes unless told otherwise.
+
+Invariants: a layer has no more tasks than its fleet, than it has chunks, and than the table's nodes
+take the rows of; more tasks would wait for the table, and be paid for it. The layers are counted one
+after another, though they overlap, and without the first minutes in which a fleet grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, pow
+
+from shared.estimate.needs import LayerNeeds
+
+FLEET_TASKS = 500
+"""Tasks of layer 2 at most (fleet.max in terraform/variables.tf)."""
+
+FLEET_FALL = 4
+"""By how much that is divided with each layer above (fleet.fall there)."""
+
+NODES = 10
+"""Nodes of the table at most (bigtable_cluster.max_nodes there)."""
+
+ROWS_A_NODE = 14_000
+"""Rows a second that a node with SSD takes, for rows of 1 kB (Bigtable documentation, "Understand
+performance"). Ours have a tenth of that, so fewer nodes may do; there is no figure for them."""
+
+UTILISATION = 0.6
+"""The share of a node's CPU that is used (bigtable_cluster.cpu_target there)."""
+
+MACHINES = ((1, 4.0), (2, 8.0), (4, 16.0), (6, 24.0), (8, 32.0))
+"""Cloud Run: CPUs and the most GiB that a machine with so many may have."""
+
+LEAST_GIB = 0.5
+"""Cloud Run: the least memory of a machine with a whole CPU."""
+
+STEP_GIB = 0.5
+"""Memory of a machine is rounded up to a multiple of this."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer's tasks and machines, and the table's nodes meanwhile."""
+
+    layer: int
+    cpu: int
+    """CPUs of a task; one worker process is counted, whatever they are."""
+    memory_gib: float
+    fits: bool
+    """Whether Cloud Run has a machine with so much memory; if not, the largest is counted."""
+    tasks: int
+    fleet: int
+    """Tasks that the fleet and the chunks would allow."""
+    hours: float
+    nodes: int
+
+    @property
+    def task_hours(self) -> float:
+        """Hours that are paid for, over all tasks."""
+        return self.tasks * self.hours
+
+
+def schedule(needs: Sequence[LayerNeeds]) -> tuple[Stage, ...]:
+    """The stages of a run, a layer each."""
+    return tuple(_stage(layer) for layer in needs)
+
+
+def rounded_gib(memory_gib: float) -> float:
+    """The memory of a machine for what a build needs; that of the largest machine if there is none for it."""
+    return min(MACHINES[-1][1], max(LEAST_GIB, ceil(memory_gib / STEP_GIB) * STEP_GIB))
+
+
+def fleet_tasks(layer: int) -> int:
+    """The most tasks that a layer's fleet has."""
+    return ceil(FLEET_TASKS / pow(FLEET_FALL, layer - 2))
+
+
+def _stage(layer: LayerNeeds) -> Stage:
+    memory = rounded_gib(layer.memory_gib)
+    cpu = next(cpu for cpu, most in MACHINES if memory <= most)
+    fleet = min(layer.chunks, fleet_tasks(layer.layer))
+    taken = NODES * ROWS_A_NODE * UTILISATION
+    rows_a_task = layer.rows / layer.seconds if layer.seconds else 0.0
+    useful = ceil(taken / rows_a_task) if rows_a_task else fleet
+    tasks = min(fleet, useful)
+    seconds = max(layer.seconds / tasks, layer.rows / taken) if tasks else 0.0
+    return Stage(
+        layer=layer.layer,
+        cpu=cpu,
+        memory_gib=memory,
+        fits=layer.memory_gib <= memory,
+        tasks=tasks,
+        fleet=fleet,
+        hours=seconds / 3600,
+        nodes=ceil(layer.rows / seconds / (ROWS_A_NODE * UTILISATION) - 1e-9) if seconds else 0,
+    )
+
+
+def as_rows(needs: Sequence[LayerNeeds], stages: Sequence[Stage]) -> list[tuple[str, ...]]:
+    """A table of the layers and their sum, with its heading first."""
+    heading = ("layer", "CPU", "memory", "rows", "tasks", "of", "machine", "nodes", "takes", "paid for")
+    rows = [_row(layer, stage) for layer, stage in zip(needs, stages, strict=True)]
+    cpu, paid = sum(layer.cpu_seconds for layer in needs), sum(stage.task_hours for stage in stages)
+    written, hours = sum(layer.rows for layer in needs), sum(stage.hours for stage in stages)
+    total = (
+        "all",
+        duration(cpu),
+        "",
+        about(written),
+        "",
+        "",
+        "",
+        "",
+        duration(hours * 3600),
+        duration(paid * 3600),
+    )
+    return [heading, *rows, total]
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: in seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
+
+
+def about(count: float) -> str:
+    """A large number as people say it: no more digits than an estimate has."""
+    for size, name in ((1e9, "billion"), (1e6, "million")):
+        if count >= size:
+            return f"{count / size:,.3g} {name}" if count < 1000 * size else f"{count / size:,.0f} {name}"
+    return f"{count:,.0f}"
+
+
+def remarks(stages: Sequence[Stage]) -> list[str]:
+    """What somebody should know who reads the table: what limits it, and what does not fit."""
+    found = []
+    held = [stage for stage in stages if stage.tasks < stage.fleet]
+    if held:
+        found.append(
+            f"the table limits layers {_names(held)}: {NODES} nodes take the rows of so few tasks, by the "
+            f"{ROWS_A_NODE:,} rows a second that a node is documented to take (rows of 1 kB; of ours it may take "
+            "more). More tasks would wait and be paid for it: set their max in by_layer, or allow more nodes "
+            "(bigtable_cluster.max_nodes), for fewer hours and as many node-hours"
+        )
+    large = [stage for stage in stages if not stage.fits]
+    if large:
+        found.append(
+            f"layers {_names(large)} may need more memory than the largest machine of Cloud Run has "
+            f"({MACHINES[-1][1]:g} GiB). Chunks for which that is true end in the dead letters; replay them with a "
+            f"worker on a larger machine (python -m jobs.worker --layers {large[0].layer})"
+        )
+    return found
+
+
+def _row(layer: LayerNeeds, stage: Stage) -> tuple[str, ...]:
+    return (
+        str(stage.layer),
+        duration(layer.cpu_seconds),
+        f"{layer.memory_gib:.2f} GiB",
+        about(layer.rows),
+        f"{stage.tasks:,}",
+        f"{stage.fleet:,}",
+        f"{stage.cpu} CPU {stage.memory_gib:g} GiB",
+        str(stage.nodes),
+        duration(stage.hours * 3600),
+        duration(stage.task_hours * 3600),
+    )
+
+
+def _names(stages: Sequence[Stage]) -> str:
+    return ", ".join(str(stage.layer) for stage in stages)

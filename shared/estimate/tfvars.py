@@ -1,0 +1,43 @@
+"""What Terraform has to know of a dataset (terraform/variables.tf), as values that JSON can hold.
+
+Invariants: a value that is not known is left out, so that Terraform asks for it or takes its default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from shared.estimate.needs import LayerNeeds
+from shared.estimate.schedule import rounded_gib
+from shared.plan.config import Dataset
+from shared.plan.grid import Grid
+from shared.plan.names import TABLE_NAME
+
+_BUCKET = re.compile(r"(?:[a-z_]+://)?gs://([^/]+)")
+"""A location in Google's storage, perhaps with a format before it (precomputed://gs://…)."""
+
+
+def tfvars(
+    dataset: Dataset, table: str, grid: Grid, needs: Sequence[LayerNeeds], project: str | None, instance: str | None
+) -> dict[str, object]:
+    """The variables of a dataset; `project` and `instance` are the environment's and come before the dataset's.
+
+    `needs` are those of all layers, also where only a test is to be run: the infrastructure is the dataset's.
+    """
+    client, source = dataset.backend_client.CONFIG, dataset.data_source
+    found = {
+        "project": project or client.PROJECT,
+        "layers": grid.layer_count,
+        # The second for `make ingest TEST=1 GRAPH=…_test`, so that a trial needs no other deployment.
+        "tables": [name for name in (table, f"{table}_test") if TABLE_NAME.fullmatch(name)],
+        "input_buckets": buckets([source.EDGES, source.COMPONENTS]),
+        "bigtable_instance": instance or client.INSTANCE,
+        "layer_memory_gib": {str(layer.layer): rounded_gib(layer.memory_gib) for layer in needs},
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def buckets(locations: Iterable[str]) -> list[str]:
+    """The names of the locations' buckets in Google's storage, sorted, each once."""
+    return sorted({match[1] for match in map(_BUCKET.match, locations) if match})

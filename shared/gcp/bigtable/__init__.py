@@ -1,0 +1,1 @@
+"""The table in Bigtable: rows written and read by plain protobuf messages."""

@@ -1,0 +1,1 @@
+"""Cloud Run Jobs: what is under way, and new executions."""

@@ -1,0 +1,54 @@
+"""The board of dispatch in Firestore: a document a graph that has work, and one a fleet whose turn is taken."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from shared.gcp.clients import Endpoints, firestore
+from shared.gcp.firestore.completion import lost_race, with_backoff
+
+
+class FirestoreBoard:
+    """Answers `shared.dispatch.ports.Board`; a turn is written only if it still is as it was read."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    def announce(self, graph: str) -> None:
+        """Writes the document of a graph."""
+        with_backoff(lambda: self._client.document(f"active/{graph}").set({}))
+
+    def withdraw(self, graph: str) -> None:
+        """Deletes the document of a graph."""
+        with_backoff(self._client.document(f"active/{graph}").delete)
+
+    def graphs(self) -> list[str]:
+        """The graphs that have a document."""
+        found = with_backoff(self._client.collection("active").order_by("__name__").select([]).get)
+        return [document.id for document in found]
+
+    def claim(self, name: str, now: float, seconds: float) -> bool:
+        """Writes until when the turn is taken, unless it is."""
+        reference = self._client.document(f"slots/{name}")
+
+        def attempt() -> bool:
+            found = reference.get()
+            if (found.to_dict() or {}).get("until", now) > now:
+                return False
+            if found.exists:
+                unchanged = self._client.write_option(last_update_time=found.update_time)
+                reference.update({"until": now + seconds}, option=unchanged)
+            else:
+                reference.create({"until": now + seconds})
+            return True
+
+        return with_backoff(attempt, lost_race)
+
+    def release(self, name: str) -> None:
+        """Deletes what says that the turn is taken."""
+        with_backoff(self._client.document(f"slots/{name}").delete)
+
+    @cached_property
+    def _client(self) -> Any:
+        return firestore(self._endpoints)

@@ -1,0 +1,259 @@
+"""Completion records in Firestore: a document for each chunk that waits, and one for each failure.
+
+Invariants: a record is a set of done dependencies, written only if it is still as it was read, so
+noting the same thing again changes nothing and two workers cannot lose each other's bit. That is a
+transaction on one document without its locks, under which transactions that meet wait for each other
+until they time out. No document is written by all workers, and document ids begin with a hash:
+neither a hot document nor a hot range of keys. There is no field with a time: its index would be
+a hot range too, and every document has its time of update besides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any, TypeVar
+
+from shared.gcp.clients import Endpoints, firestore, transient_errors
+from shared.plan.grid import Chunk
+from shared.run.ports import Failure, LayerProgress, State
+
+DEADLINE_SECONDS = 300.0
+"""How long a write that collides with others, or meets a passing fault, is tried again."""
+
+PAGE = 2_000
+"""Documents a query: an answer that takes a minute is cut off by the service."""
+
+BATCH = 500
+"""Documents a bulk delete."""
+
+THREADS = 8
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+def document_id(chunk: Chunk) -> str:
+    """A hash, then the chunk's layer and coordinates."""
+    text = f"{chunk.layer}_{chunk.x}_{chunk.y}_{chunk.z}"
+    return f"{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}-{text}"
+
+
+def chunk_of(document: str) -> Chunk:
+    """The chunk of a document id."""
+    return Chunk(*map(int, document.split("-", 1)[1].split("_")))
+
+
+class FirestoreCompletion:
+    """The records of one run of a graph; answers `shared.run.ports.Completion`.
+
+    Every method raises `google.api_core` errors for what does not pass within DEADLINE_SECONDS.
+    """
+
+    def __init__(self, endpoints: Endpoints, graph: str, run: str) -> None:
+        self._endpoints = endpoints
+        self._run = f"runs/{graph}.{run}"
+
+    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+        """Sets the bit of one dependency; whether all `expected` are set now.
+
+        Raises ValueError for a dependency that is not below `expected`, or more than 62 of them.
+        """
+        if not 0 <= dependency < expected <= 62:
+            raise ValueError(f"chunk {waiting}: dependency {dependency} of {expected}")
+        bit, full = 1 << dependency, (1 << expected) - 1
+        reference = self._document(waiting)
+
+        def attempt() -> bool:
+            found = reference.get()
+            record = found.to_dict() or {}
+            done: int = record.get("done", 0)
+            if not done & bit:
+                fields = {
+                    "done": done | bit,
+                    "expected": expected,
+                    "children": record.get("children", 0) + child,
+                    "seconds": record.get("seconds", 0.0) + (seconds if child else 0.0),
+                }
+                if found.exists:
+                    unchanged = self._client.write_option(last_update_time=found.update_time)
+                    reference.update(fields, option=unchanged)
+                else:
+                    reference.create(fields)
+            return done | bit == full
+
+        return with_backoff(attempt, lost_race)
+
+    def note_published(self, waiting: Chunk) -> None:
+        """Marks a record as published."""
+        with_backoff(lambda: self._document(waiting).set({"published": True}, merge=True))
+
+    def published(self, waiting: Chunk) -> bool:
+        """Whether a record is marked as published."""
+        record = with_backoff(self._document(waiting).get).to_dict() or {}
+        return bool(record.get("published", False))
+
+    def done(self, waiting: Chunk) -> int:
+        """The done bits of a record, 0 without one."""
+        record = with_backoff(self._document(waiting).get).to_dict() or {}
+        done: int = record.get("done", 0)
+        return done
+
+    def records(self, layer: int) -> Iterator[tuple[Chunk, int, bool]]:
+        """Every record of a layer, a page at a time."""
+        for page in self._pages(self._layer(layer), ["done", "published"]):
+            for found in page:
+                fields = found.to_dict()
+                yield chunk_of(found.id), fields.get("done", 0), fields.get("published", False)
+
+    def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
+        """Sums and counts by the service, all at once; one field a query, so that no index is needed."""
+        from google.cloud.firestore import FieldFilter
+
+        wanted = sorted(set(layers))
+        published = FieldFilter("published", "==", True)
+        with ThreadPoolExecutor(THREADS) as pool:
+            asked = {
+                layer: (
+                    pool.submit(_number, self._layer(layer + 1).sum("children")),
+                    pool.submit(_number, self._layer(layer).where(filter=published).count()),
+                    pool.submit(_number, self._layer(layer + 1).sum("seconds")),
+                )
+                for layer in wanted
+            }
+            return {
+                layer: LayerProgress(int(done.result()), int(count.result()), seconds.result())
+                for layer, (done, count, seconds) in asked.items()
+            }
+
+    def add_failure(self, failure: Failure) -> None:
+        """Writes the failure of a chunk over an earlier one."""
+        with_backoff(lambda: self._failure(failure.chunk).set(_as_fields(failure)))
+
+    def change_failure(self, chunk: Chunk, change: Callable[[Failure | None], Failure | None]) -> Failure | None:
+        """Writes what `change` makes of the failure of a chunk, if it still is as it was read."""
+        reference = self._failure(chunk)
+
+        def attempt() -> Failure | None:
+            found = reference.get()
+            before = _as_failure(found.to_dict()) if found.exists else None
+            after = change(before)
+            if after == before:
+                return after
+            if before is None and after is not None:
+                reference.create(_as_fields(after))
+                return after
+            unchanged = self._client.write_option(last_update_time=found.update_time)
+            if after is None:
+                reference.delete(option=unchanged)
+            else:
+                reference.update(_as_fields(after), option=unchanged)
+            return after
+
+        return with_backoff(attempt, lost_race)
+
+    def failure(self, chunk: Chunk) -> Failure | None:
+        """What is noted of a chunk, in whatever state."""
+        fields = with_backoff(self._failure(chunk).get).to_dict()
+        return _as_failure(fields) if fields else None
+
+    def drop_failure(self, chunk: Chunk) -> None:
+        """Deletes the failure of a chunk; none is no error."""
+        with_backoff(self._failure(chunk).delete)
+
+    def failures(self) -> list[Failure]:
+        """All failures that were not replayed, by chunk."""
+        pages = self._pages(self._client.collection(f"{self._run}/failures"), None)
+        found = (_as_failure(document.to_dict()) for page in pages for document in page)
+        kept = (failure for failure in found if failure.state is not State.REPLAYED)
+        return sorted(kept, key=lambda failure: failure.chunk)
+
+    def clear(self) -> None:
+        """Deletes every record and failure of the run, a bounded number at a time."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            for collection in list(self._client.document(self._run).collections()):
+                for page in self._pages(collection, []):
+                    parts = [page[at : at + BATCH] for at in range(0, len(page), BATCH)]
+                    list(pool.map(self._delete, parts))
+
+    @cached_property
+    def _client(self) -> Any:
+        return firestore(self._endpoints)
+
+    def _layer(self, layer: int) -> Any:
+        return self._client.collection(f"{self._run}/layer{layer}")
+
+    def _document(self, chunk: Chunk) -> Any:
+        return self._layer(chunk.layer).document(document_id(chunk))
+
+    def _failure(self, chunk: Chunk) -> Any:
+        return self._client.document(f"{self._run}/failures/{document_id(chunk)}")
+
+    def _delete(self, documents: list[Any]) -> None:
+        def commit() -> None:
+            batch = self._client.batch()
+            for document in documents:
+                batch.delete(document.reference)
+            batch.commit()
+
+        with_backoff(commit)
+
+    def _pages(self, collection: Any, fields: list[str] | None) -> Iterator[list[Any]]:
+        """All documents of a collection with these fields (None: all), in pages by id."""
+        query = collection.order_by("__name__").limit(PAGE)
+        if fields is not None:
+            query = query.select(fields)
+        page = with_backoff(query.get)
+        while page:
+            yield page
+            if len(page) < PAGE:
+                return
+            page = with_backoff(query.start_after(page[-1]).get)
+
+
+def _number(aggregation: Any) -> float:
+    value: float = with_backoff(aggregation.get)[0][0].value
+    return value
+
+
+def _as_fields(failure: Failure) -> dict[str, Any]:
+    other = {"chunk": list(failure.chunk), "state": failure.state.value, "started": list(failure.started)}
+    return asdict(failure) | other
+
+
+def _as_failure(fields: dict[str, Any]) -> Failure:
+    other = {
+        "chunk": Chunk(*fields["chunk"]),
+        "state": State(fields["state"]),
+        "started": tuple(fields["started"]),
+    }
+    return Failure(**(fields | other))
+
+
+def with_backoff(call: Callable[[], T], also: Callable[[Exception], bool] = lambda error: False) -> T:
+    """The result of `call`, made again with growing, random pauses after passing faults and `also`."""
+    from google.api_core.retry import Retry
+
+    passing = transient_errors()
+    retry = Retry(
+        predicate=lambda error: isinstance(error, passing) or also(error),
+        initial=0.02,
+        multiplier=1.5,
+        maximum=10.0,
+        timeout=DEADLINE_SECONDS,
+        on_error=lambda error: _log.debug("tried again: %s", error),
+    )
+    answer: T = retry(call)()
+    return answer
+
+
+def lost_race(error: Exception) -> bool:
+    """Whether a write failed because the document was changed, made or deleted since it was read."""
+    from google.api_core import exceptions
+
+    return isinstance(error, exceptions.FailedPrecondition | exceptions.AlreadyExists | exceptions.NotFound)

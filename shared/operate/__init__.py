@@ -1,0 +1,1 @@
+"""What an operator does with a run: begin, resume, pause, replay, discard, look, clear up."""

@@ -1,0 +1,80 @@
+"""Beginning a run of a dataset, or finding the one that was begun: refused before anything is made."""
+
+from __future__ import annotations
+
+import time
+
+from shared.errors import ConfigError, StateError
+from shared.operate import clearing
+from shared.operate.check import Checked
+from shared.operate.queueing import start
+from shared.operate.run import Run
+from shared.run.backend import Backend
+from shared.run.record import RunRecord
+from shared.run.registry import graph_folder, load_record
+from shared.table.meta import start_cells
+
+SAME = ("shape", "edges", "components", "schema", "test", "spatial_bits", "table")
+"""What a run goes on with as it was begun."""
+
+
+def find(backend: Backend, checked: Checked, graph: str) -> Run | None:
+    """The run of `graph` that was begun with this dataset; None if there is none, or its table is gone.
+
+    StateError for a table that is not ours, and for a run of another configuration.
+    """
+    record = load_record(backend, graph)
+    if not backend.table(checked.table, checked.instance).exists():
+        return None
+    if record is None:
+        raise StateError(
+            f"table {checked.table} exists, but not from a run that is recorded below {backend.scratch}; "
+            "it is left alone. Give another name with GRAPH=…, or delete it"
+        )
+    run = Run(backend, record)
+    if record.upgrade:
+        raise StateError(f"{graph} is becoming a table of schema 3; go on with: make upgrade GRAPH={graph}")
+    if not checked.dataset.states_schema:
+        checked = checked.with_schema(record.schema)
+    _check_same(record, checked.record(graph, record.run, record.timestamp_ms))
+    return run
+
+
+def begin(
+    backend: Backend, checked: Checked, graph: str, truth: str | None = None, now_ms: int | None = None
+) -> tuple[Run, int]:
+    """Begins a run of `graph`, for which `find` found none; the run, and how many chunks are queued.
+
+    `truth`: a file with the object of every supervoxel, which `verify` compares with. `now_ms` is the
+    time of all cells (milliseconds since 1970), now unless given. Raises ConfigError and StateError
+    before anything is made or deleted: for a scratch folder that meets an input folder, and for a graph's
+    folder that holds what is not ours.
+    """
+    folder = graph_folder(backend, graph)
+    problems = clearing.overlaps(backend.scratch, checked.folders)
+    if problems:
+        raise ConfigError(problems)
+    clearing.need_own_folder(folder)
+    begun = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    record = checked.record(graph, f"r{begun}", begun, truth)
+    run = Run(backend, record)
+    # What a run left whose table is gone; its completion records have its own run's name.
+    clearing.delete_graph(folder)
+    backend.prepare(record.plan.layers)
+    with run.publishing() as queue:
+        count = start(record, folder, run.opened.table, queue, start_cells(checked.dataset, graph))
+    return run, count
+
+
+def _check_same(record: RunRecord, now: RunRecord) -> None:
+    """StateError unless a run can go on with the configuration that a dataset has by now."""
+    before, after = vars(record), vars(now)
+    changed = [name for name in SAME if before[name] != after[name]]
+    if changed:
+        told = "; ".join(f"{name} was {before[name]!r} and is {after[name]!r}" for name in changed)
+        possible = changed == ["schema"] and record.schema == 2
+        upgrade = f", or make it one of schema 3: make upgrade GRAPH={record.graph}" if possible else ""
+        raise StateError(
+            f"the table of {record.graph} was begun with another configuration ({told}); "
+            f"give the new one another name with GRAPH=…{upgrade}"
+        )

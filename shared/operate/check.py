@@ -1,0 +1,97 @@
+"""Everything about a dataset that can be wrong is found here, before anything is created."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigError
+from shared.inputs.listing import list_sources
+from shared.inputs.volume import read_volume
+from shared.plan.checks import check_dataset, make_plan
+from shared.plan.config import Dataset, load_dataset
+from shared.plan.plan import Plan
+from shared.plan.volume import VolumeFacts
+from shared.run.record import RunRecord
+from shared.run.record_versions import attempts_by_layer
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A dataset that can be ingested as `table`, with its plan."""
+
+    dataset: Dataset
+    volume: VolumeFacts
+    plan: Plan
+    table: str
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """The folders that are read, by their keys."""
+        source = self.dataset.data_source
+        return {
+            "data_source.EDGES": source.EDGES,
+            "data_source.COMPONENTS": source.COMPONENTS,
+            "data_source.WATERSHED": source.WATERSHED,
+        }
+
+    @property
+    def instance(self) -> str | None:
+        """The Bigtable instance that the dataset names."""
+        return self.dataset.backend_client.CONFIG.INSTANCE
+
+    def with_schema(self, schema: int) -> Checked:
+        """The same with another schema."""
+        return replace(self, dataset=self.dataset.with_schema(schema), plan=replace(self.plan, schema=schema))
+
+    def _with_locations(self) -> dict[str, Any]:
+        """The configuration as given, but for paths that are relative to its file."""
+        raw, source = self.dataset.raw, self.dataset.data_source
+        locations = {"EDGES": source.EDGES, "COMPONENTS": source.COMPONENTS, "WATERSHED": source.WATERSHED}
+        return {**raw, "data_source": {**raw["data_source"], **locations}}
+
+    def record(self, graph: str, run: str, timestamp_ms: int, truth: str | None = None) -> RunRecord:
+        """The record of a run of it."""
+        settings = self.dataset.chunkedgraph_ingest
+        source = self.dataset.data_source
+        return RunRecord(
+            graph=graph,
+            run=run,
+            table=self.table,
+            instance=self.instance,
+            timestamp_ms=timestamp_ms,
+            shape=self.plan.grid.shape,
+            edges=source.EDGES,
+            components=source.COMPONENTS,
+            spatial_bits=self.plan.ids.spatial_bits,
+            layer_id_bits=self.plan.ids.layer_id_bits,
+            schema=self.plan.schema,
+            test=self.plan.test,
+            auto_queue_parents=settings.auto_queue_parents,
+            max_attempts=attempts_by_layer(settings.max_attempts),
+            truth=truth,
+            dataset=self._with_locations(),
+        )
+
+
+def check(path: Path, graph: str, test: bool, schema: int | None = None) -> Checked:
+    """Reads a dataset file and what it names; ConfigError with every problem at once.
+
+    `schema` overrides the file's.
+    """
+    dataset = load_dataset(path)
+    if schema is not None:
+        dataset = dataset.with_schema(schema)
+    with ThreadPoolExecutor(2) as pool:
+        facts = pool.submit(read_volume, dataset.data_source.WATERSHED)
+        listings = pool.submit(list_sources, dataset).result()
+        try:
+            volume = facts.result()
+        except ConfigError as error:
+            raise ConfigError(error.problems + check_dataset(dataset, str(path), graph, None, listings)) from error
+        problems = check_dataset(dataset, str(path), graph, volume, listings)
+    if problems:
+        raise ConfigError(problems)
+    return Checked(dataset, volume, make_plan(dataset, volume, test), dataset.table_name(graph))

@@ -1,0 +1,294 @@
+"""A run as an operator holds it: every command, function and program goes through here.
+
+    Run.open(backend, graph)            a run that was begun (shared.operate.begin begins one)
+    run.status(), run.failures()        how far it is, what failed
+    run.pause(), run.resume()           hold it; go on, whatever was lost
+    run.replay(…), run.discard(…)       what becomes of chunks in the dead letters
+    run.queue_layer(…), run.queue_chunk(…), run.build(…)
+    run.verify(), run.upgrade(), run.reset()
+
+Nothing here parses, prints or starts a machine: who queues something with tasks elsewhere has them started
+(shared.dispatch). Invariants: whatever goes on with a run takes in the dead letters that wait first, since one
+that came in afterwards would give up a chunk that was just queued.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+
+from shared.chunks.codec import decode_handoff
+from shared.chunks.emit import Built
+from shared.errors import StateError
+from shared.operate import clearing, queueing
+from shared.operate.dead_letters import collect
+from shared.operate.replay import chosen, current_failures, discard, forget, replay
+from shared.operate.status import RunStatus, run_status
+from shared.operate.upgrade import begin_upgrade, check_unedited, finish_upgrade
+from shared.operate.verification import Verification, verify
+from shared.plan.config import Dataset
+from shared.plan.grid import Chunk
+from shared.run import control
+from shared.run.backend import Backend
+from shared.run.done import is_finished
+from shared.run.messages import Message
+from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage, Table
+from shared.run.record import RECORD_NAME, RunRecord
+from shared.run.registry import Registry, need_record
+from shared.table.columns import META_KEY
+from shared.table.meta import start_cells
+from shared.timestamps import now
+from shared.work.open_runs import open_run
+from shared.work.steps import OpenRun
+
+Totals = dict[int, dict[str, int]]
+"""What the layers of a finished run came to: counts by name, by layer."""
+
+
+class Run:
+    """A run of a graph, and what can be done with it. Each method raises what the ports raise."""
+
+    def __init__(self, backend: Backend, record: RunRecord, clock: Callable[[], float] = time.time) -> None:
+        self.backend = backend
+        self.record = record
+        self._clock = clock
+
+    @classmethod
+    def open(cls, backend: Backend, graph: str) -> Run:
+        """The current run of a graph; StateError if there is none, DataError for a damaged record."""
+        return cls(backend, need_record(backend, graph))
+
+    @property
+    def where(self) -> str:
+        """The variables by which a make command finds this run."""
+        return f"GRAPH={self.graph}" + (f" PROJECT={self.backend.project}" if self.backend.project else "")
+
+    @property
+    def graph(self) -> str:
+        """The graph's name."""
+        return self.record.graph
+
+    @cached_property
+    def opened(self) -> OpenRun:
+        """The run with its connections, as a worker has it."""
+        return open_run(self.backend, self.record)
+
+    @cached_property
+    def scratch(self) -> Storage:
+        """The graph's folder."""
+        return self.opened.sources.scratch
+
+    @cached_property
+    def completion(self) -> Completion:
+        """The progress of the run."""
+        return self.backend.completion(self.graph, self.record.run)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the top chunk is done."""
+        return is_finished(self.record, self.completion)
+
+    @property
+    def paused(self) -> str:
+        """Since when and by whom the run is paused; empty if it is not."""
+        return control.read_control(self.scratch).paused
+
+    @contextmanager
+    def publishing(self) -> Iterator[Queue]:
+        """A queue to publish the run's messages to; dispatch looks at the graph from then on."""
+        self.backend.board().announce(self.graph)
+        queue = self.backend.queue([])
+        try:
+            yield queue
+        finally:
+            queue.close()
+
+    def status(self) -> RunStatus:
+        """How far the run is, a line a layer; rates are averages since it was begun."""
+        seconds = self._clock() - self.record.timestamp_ms / 1000
+        progress = self.completion.progress(self.record.plan.layers)
+        return run_status(self.record.plan, progress, current_failures(self.record, self.completion), {}, seconds)
+
+    def totals(self) -> Totals | None:
+        """What the layers came to, from the counts in the top hand-off; None before that is stored."""
+        name = self.record.handoff_name(self.record.plan.top)
+        data = self.scratch.get([name])[name]
+        if data is None:
+            return None
+        return decode_handoff(data, f"{self.scratch.folder}/{name}", self.record.plan.top).totals
+
+    def collect_dead_letters(self) -> None:
+        """Makes failure records of the dead letters that wait, of any graph, as a function does in the cloud."""
+        collect(Registry(self.backend), self.backend.dead_letters())
+
+    def failures(self) -> list[Failure]:
+        """What failed and is not done, by chunk, with the dead letters that have come so far."""
+        self.collect_dead_letters()
+        return current_failures(self.record, self.completion)
+
+    def orphans(self) -> list[Orphan]:
+        """The dead letters that belong to no run of any graph, the oldest first."""
+        return self.backend.orphans().all()
+
+    def dead(self, layer: int | None = None, chunks: Collection[Chunk] = ()) -> list[Failure]:
+        """The failures to replay or discard: the dead ones of a layer, or of all; or the named chunks',
+        discarded ones too. StateError for a named chunk without such a failure."""
+        wanted = chosen(self.failures(), layer, chunks)
+        missing = sorted(set(chunks) - {failure.chunk for failure in wanted})
+        if missing:
+            named = ", ".join(map(str, missing[:5]))
+            raise StateError(f"{self.graph}: {named} has no such failure; make failed {self.where} lists all")
+        return wanted
+
+    def pause(self, who: str) -> bool:
+        """Has workers begin no more chunks, `who` says why and since when; False if there is nothing to pause."""
+        if self.finished:
+            return False
+        control.pause(self.scratch, who)
+        return True
+
+    def resume(self) -> dict[int, int]:
+        """Queues what is missing, wherever it was lost, and ends a pause; how many chunks a layer.
+
+        StateError if the table is gone.
+        """
+        table = self.opened.table
+        if not table.exists():
+            raise StateError(
+                f"table {self.record.table} of {self.graph} is not there; begin it anew with: {self.how_to_begin}"
+            )
+        if next(iter(table.read_keys([META_KEY])), None) is None:
+            self._write_start(table)
+        self.backend.prepare(self.record.plan.layers)
+        self.collect_dead_letters()
+        with self.publishing() as queue:
+            queued = queueing.resume(self.record, self.scratch, self.completion, queue)
+        # Only now: workers that wait would begin before they know that messages may have doubles.
+        control.go_on(self.scratch)
+        return queued
+
+    def replay(self, failures: Iterable[Failure]) -> int:
+        """Queues the chunks of failures once more and forgets why they failed; how many."""
+        with self.publishing() as queue:
+            return replay(self.record, self.completion, queue, failures, now())
+
+    def discard(self, failures: Iterable[Failure]) -> None:
+        """Gives up the chunks of dead failures."""
+        discard(self.completion, failures, now())
+
+    def queue_layer(self, layer: int) -> int:
+        """Queues what is not done of a layer, for runs whose parents are not queued by themselves; how many
+        chunks. StateError if the layer below is not done."""
+        plan = self.record.plan
+        if layer not in plan.layers:
+            raise StateError(f"{self.graph} has layers {plan.layers[0]} to {plan.top.layer}, not {layer}")
+        below = self.completion.progress([layer - 1])[layer - 1].done if layer > 2 else 0
+        if layer > 2 and below < plan.total(layer - 1):
+            raise StateError(
+                f"layer {layer - 1} of {self.graph} has {below:,} of {plan.total(layer - 1):,} chunks done; "
+                f"build it first: make layer N={layer - 1} {self.where}"
+            )
+        with self.publishing() as queue:
+            return queueing.queue_ready(self.record, layer, self.completion, queue)
+
+    def need_chunk(self, chunk: Chunk) -> None:
+        """StateError for a chunk that the run does not build, with its grids."""
+        if chunk not in self.record.plan:
+            plan = self.record.plan
+            grids = ", ".join(f"{at}: {plan.grid.layer_shape(at)}" for at in plan.layers)
+            raise StateError(f"{self.graph} has no chunk {chunk}; its grids by layer are {grids}")
+
+    def queue_chunk(self, chunk: Chunk) -> None:
+        """Queues one chunk to be built even if it is done; building it again changes nothing else."""
+        self.need_chunk(chunk)
+        failure = self.completion.failure(chunk)
+        with self.publishing() as queue:
+            queue.publish(chunk.layer, [Message(self.graph, self.record.run, chunk, force=True).encode()])
+        forget(self.completion, [failure] if failure else [], now())
+
+    def build(self, chunk: Chunk) -> Built:
+        """Builds one chunk here and writes nothing; raises what its build raises."""
+        self.need_chunk(chunk)
+        return self.opened.sources.build(self.record, chunk)
+
+    def verify(self, truth: str | None = None) -> Verification:
+        """Checks the whole table of a finished run; `truth` in place of the record's. StateError before the end."""
+        if not self.finished:
+            raise StateError(f"{self.graph} is not done; see: make status {self.where}")
+        return verify(self.record, self.opened, self.totals(), truth or self.record.truth)
+
+    def upgrade(self) -> dict[int, int]:
+        """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer
+        are queued. `finish_upgrade` ends it. StateError for a table that cannot be upgraded (now)."""
+        record, table = self.record, self.opened.table
+        if record.upgrade:
+            return self.resume()
+        if not table.exists():
+            raise StateError(f"there is no table {record.table} of graph {self.graph}")
+        if record.schema == 3:
+            return {}
+        if not self.finished:
+            raise StateError(
+                f"{self.graph} is not done, or its progress was lost; complete it first: make resume {self.where}"
+            )
+        check_unedited(record, table)
+        self.backend.prepare(record.plan.layers)
+        with self.publishing() as queue:
+            begun, count = begin_upgrade(record, self._new_name(), self.scratch, table, self.completion, queue)
+        self._become(begun)
+        return {2: count}
+
+    def finish_upgrade(self) -> None:
+        """Makes the table of a finished and verified upgrade one of schema 3."""
+        self._become(finish_upgrade(self.record, self.scratch, self.opened.table))
+
+    def reset(self) -> None:
+        """Drops the progress, hand-offs and queued messages of the run; its table and timestamp stay.
+
+        A new run id comes first: from then on workers take every queued message of the old run for stale.
+        The timestamp is kept, so what is built again is what is there.
+        """
+        before, completion = self.record, self.completion
+        renewed = replace(before, run=self._new_name())
+        self.scratch.put(RECORD_NAME, renewed.encode())
+        self.backend.board().withdraw(self.graph)
+        completion.clear()
+        clearing.delete_run(self.scratch, before.run)
+        self._become(renewed)
+
+    @property
+    def how_to_begin(self) -> str:
+        """The command that begins a run of this graph anew, as far as its dataset file can be known."""
+        return f"make ingest DATASET=NAME {self.where}"
+
+    @property
+    def how_to_go_on(self) -> str:
+        """The command that goes on with the run."""
+        return f"make {'upgrade' if self.record.upgrade else 'resume'} {self.where}"
+
+    @property
+    def discarded(self) -> int:
+        """Chunks that were given up."""
+        return sum(failure.state is State.DISCARDED for failure in self.completion.failures())
+
+    def _write_start(self, table: Table) -> None:
+        """Writes the rows that come before any chunk's, after a crash right at the beginning."""
+        if not self.record.made_by:
+            # Records of version 1 have paths relative to a file that they do not name.
+            raise StateError(
+                f"table {self.record.table} of {self.graph} was not begun, by an older release; delete it, and "
+                f"begin it anew with: {self.how_to_begin}"
+            )
+        dataset = Dataset.model_validate(self.record.dataset).with_schema(self.record.schema)
+        table.write(start_cells(dataset, self.graph), self.record.timestamp_ms)
+
+    def _new_name(self) -> str:
+        return f"r{int(self._clock() * 1000)}"
+
+    def _become(self, record: RunRecord) -> None:
+        self.record = record
+        for name in ("opened", "completion"):
+            self.__dict__.pop(name, None)

@@ -1,0 +1,83 @@
+"""Waiting for a run to end: one look after the other, each a status with rates over the last looks.
+
+A look sums over all completion records, which the service charges for by the thousand, so larger runs are
+looked at less often. Nothing here prints; who waits shows what is yielded.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from shared.classify import Kind
+from shared.operate.replay import current_failures
+from shared.operate.run import Run
+from shared.operate.status import RunStatus, run_status
+from shared.run.ports import Failure
+
+_log = logging.getLogger(__name__)
+
+CHUNKS_A_SECOND = 20_000
+"""A run is looked at every (chunks / this) seconds, from half a second to a minute."""
+WINDOW = 30
+"""Looks over which the rate is taken."""
+COLLECT = 10.0
+"""Seconds between two looks at the dead letters."""
+
+
+class Failures:
+    """The failures of a run, asked for again when they are a moment old; less often when that takes long.
+
+    Dead letters are noted now and then: those of Pub/Sub itself, which no worker knows of.
+    """
+
+    def __init__(self, run: Run, clock: Callable[[], float]) -> None:
+        self._run, self._clock = run, clock
+        self._found: list[Failure] = []
+        self._next = self._collected = float("-inf")
+
+    def now(self) -> list[Failure]:
+        """All of them, as of a moment ago."""
+        begun = self._clock()
+        if begun >= self._collected:
+            try:
+                self._run.collect_dead_letters()
+            except Exception as error:
+                if self._run.backend.classify(error) is not Kind.OUTAGE:
+                    raise
+                _log.debug("dead letters are looked at later: %s", error)
+            self._collected = begun + COLLECT
+            begun = self._clock()
+        if begun >= self._next:
+            self._found = current_failures(self._run.record, self._run.completion)
+            took = self._clock() - begun
+            self._next = self._clock() + min(30.0, max(1.0, 5 * took))
+        return self._found
+
+
+def looks(
+    run: Run, wait: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic
+) -> Iterator[RunStatus]:
+    """Statuses of a run until it is finished, or nothing is under way; the last one is how it ended.
+
+    `wait` waits between two looks, `clock` gives seconds.
+    """
+    plan, failures = run.record.plan, Failures(run, clock)
+    history: deque[tuple[float, dict[int, int]]] = deque(maxlen=WINDOW)
+    period = min(60.0, max(0.5, sum(map(plan.total, plan.layers)) / CHUNKS_A_SECOND))
+    while True:
+        now, progress = clock(), run.completion.progress(plan.layers)
+        history.append((now, {layer: at.done for layer, at in progress.items()}))
+        since, before = history[0]
+        status = run_status(plan, progress, failures.now(), before, now - since)
+        yield status
+        if status.finished or (status.under_way == 0 and _stands_still(history)):
+            return
+        wait(period)
+
+
+def _stands_still(history: deque[tuple[float, dict[int, int]]]) -> bool:
+    """Whether the last samples are alike: a parent is counted as queued a moment after its child is done."""
+    return len(history) >= 4 and all(history[-1][1] == history[-back][1] for back in (2, 3, 4))

@@ -1,0 +1,101 @@
+"""What is done with one message, from the build to the parents that it made ready.
+
+    build -> rows -> hand-off -> completion -> publish the ready -> (the worker acks)
+
+Invariants (the laws of the design): each step may be done again with the same result, and a step is
+done only after the one before is stored. So a crash anywhere leaves a message that, delivered
+again, completes what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shared.chunks.codec import encode_handoff
+from shared.plan.grid import Chunk
+from shared.run.control import Control
+from shared.run.ports import Completion, Queue, Table
+from shared.run.record import RunRecord
+from shared.table.cells import Cells
+from shared.table.columns import CROSS_EDGES
+from shared.work.sources import Sources
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run with its connections, and what an operator wanted of it when it was opened."""
+
+    record: RunRecord
+    sources: Sources
+    table: Table
+    completion: Completion
+    control: Control = field(default_factory=Control)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one chunk came to: rows written, bytes of its hand-off, seconds, and the parents queued."""
+
+    rows: int
+    handoff_bytes: int
+    seconds: float
+    queued: tuple[Chunk, ...]
+
+
+def _nothing() -> None:
+    """No check between steps."""
+
+
+def work_on(
+    run: OpenRun,
+    chunk: Chunk,
+    queue: Queue,
+    clock: Callable[[], float],
+    check: Callable[[], None] = _nothing,
+) -> Done:
+    """Builds `chunk`, stores what came of it and queues the parents that are ready now.
+
+    Raises what the build and the ports raise; nothing needs undoing then. `check` is called between
+    the steps, and raises to give the chunk up.
+    """
+    start = clock()
+    built = run.sources.build(run.record, chunk)
+    check()
+    rows = run.table.write(cells_to_write(run.record, built.cells), run.record.timestamp_ms)
+    check()
+    data = encode_handoff(built.handoff)
+    run.sources.scratch.put(run.record.handoff_name(chunk), data)
+    check()
+    seconds = clock() - start
+    queued = complete(run, chunk, queue, seconds)
+    return Done(rows, len(data), seconds, queued)
+
+
+def cells_to_write(record: RunRecord, cells: list[Cells]) -> list[Cells]:
+    """All cells of a chunk; those of family 4 alone in an upgrade, as the others are there."""
+    if not record.upgrade:
+        return cells
+    return [part for part in cells if part.column.family == CROSS_EDGES.name]
+
+
+def complete(run: OpenRun, chunk: Chunk, queue: Queue, seconds: float, known: bool = False) -> tuple[Chunk, ...]:
+    """Notes the completion of `chunk` with everyone who waits for it, and queues those now ready.
+
+    A chunk found ready is queued even if it was before: a duplicate is harmless, a lost one is not.
+    With `known` (the completion was noted before, as after a resume) only a chunk whose publish was
+    never noted is queued: otherwise each duplicate would bring up to four in the next layer.
+    """
+    plan = run.record.plan
+    queued = []
+    for number, waiting in enumerate(plan.dependents(chunk)):
+        bits = plan.bits(waiting)
+        is_child = number == 0
+        ready = run.completion.complete(waiting, bits[chunk], len(bits), is_child, seconds)
+        if not ready or waiting == plan.end or not run.record.auto_queue_parents:
+            continue
+        if not (known and run.completion.published(waiting)):
+            queue.publish(waiting.layer, [run.record.message(waiting)])
+            run.completion.note_published(waiting)
+            queued.append(waiting)
+    return tuple(queued)
