@@ -104,7 +104,9 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin or not sys.stdin.isatty():
-        raise StateError(f"{question}? Nobody can answer here, so nothing was done; if you mean it: YES=1 (--yes)")
+        raise StateError(
+            f"nobody can be asked here: {question}? Nothing was done; if you mean it, say YES=1 (--yes)"
+        )
     click.confirm(question, abort=True, err=True)
 
 

@@ -7,12 +7,11 @@ needs, with every such thing at once and the command that brings it.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from jobs.output import say
 from shared.dispatch.fleet import FLEETS_NAME, Fleet
-from shared.dispatch.round import dispatch, read_fleets, waiting_chunks
+from shared.dispatch.round import one_round, read_fleets
 from shared.errors import ConfigError, IngestError, Problem
 from shared.estimate.needs import needs
 from shared.estimate.report import describe
@@ -78,12 +77,10 @@ def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
 def kick(backend: GoogleBackend, more: Mapping[int, int] | None = None) -> None:
     """A round of dispatch at once, where tasks run in a project; `more` chunks a layer wait that no record
     tells of. What it could not start, the dispatch function starts within a minute."""
-    if backend.environment.project is None:
+    if backend.project is None:
         return
-    board = backend.board()
-    waiting = waiting_chunks(board, Registry(backend)) + Counter(more or {})
     fleets = read_fleets(backend.storage(backend.scratch))
-    for turn in dispatch(fleets, waiting, board, backend.jobs(), time.time()):
+    for turn in one_round(fleets, Registry(backend), backend.jobs(), time.time(), more):
         if turn.started:
             say(f"started {turn.started:,} tasks of {turn.job.rpartition('/')[2]}")
         if turn.error:

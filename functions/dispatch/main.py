@@ -14,8 +14,7 @@ from flask import Request
 
 from functions.registry import open_progress, open_registry
 from shared import logs
-from shared.dispatch.round import dispatch as one_round
-from shared.dispatch.round import read_fleets, waiting_chunks
+from shared.dispatch.round import one_round, read_fleets
 
 logs.set_up()
 
@@ -24,6 +23,6 @@ logs.set_up()
 def dispatch(_request: Request) -> tuple[dict[str, Any], int]:
     """Starts tasks where chunks wait; answers what became of each fleet that has work, 500 if one failed."""
     progress = open_progress()
-    board, fleets = progress.board(), read_fleets(progress.storage(progress.scratch))
-    turns = one_round(fleets, waiting_chunks(board, open_registry()), board, progress.jobs(), time.time())
+    fleets = read_fleets(progress.storage(progress.scratch))
+    turns = one_round(fleets, open_registry(), progress.jobs(), time.time())
     return {"turns": [asdict(turn) for turn in turns]}, 500 if any(turn.error for turn in turns) else 200

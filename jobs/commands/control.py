@@ -67,6 +67,6 @@ def resume(graph: str, workers: int, truth: Path | None) -> None:
 def reset(graph: str, yes: bool) -> None:
     """Drop the progress, hand-offs and queued messages of a run; its table and timestamp stay."""
     run = open_run(graph)
-    confirm(f"Drop the progress of run {run.record.run} of {graph}? The table stays", yes)
+    confirm(f"Drop the progress of run {run.record.run} of {graph} (the table stays)", yes)
     run.reset()
     say(f"reset {graph}; build it again with: {run.how_to_go_on}")

@@ -20,7 +20,7 @@ from jobs.memory_limit import share
 from jobs.paths import LOCAL
 from shared.classify import Kind
 from shared.dispatch.fleet import Fleet
-from shared.dispatch.round import dispatch, waiting_chunks
+from shared.dispatch.round import one_round
 from shared.gcp.backend import GoogleBackend
 from shared.gcp.cloudrun.jobs import CloudRunJobs
 from shared.gcp.cloudrun.messages import JobSpec
@@ -45,7 +45,7 @@ class LocalCloudRun:
         endpoints, layers = backend.endpoints, record.plan.layers
         job = f"projects/{endpoints.project}/locations/local/jobs/{record.graph.lower()}"
         self.gave_up = False
-        self._backend, self._board = backend, backend.board()
+        self._backend = backend
         # Kept from round to round: each completion has a connection of its own.
         self._registry = Registry(backend)
         self._workers, self._next = workers, 0.0
@@ -76,8 +76,7 @@ class LocalCloudRun:
 
     def _round(self) -> None:
         try:
-            waiting = waiting_chunks(self._board, self._registry)
-            dispatch(self._fleets, waiting, self._board, self._jobs, time.time())
+            one_round(self._fleets, self._registry, self._jobs, time.time())
         except Exception as error:
             if self._backend.classify(error) is not Kind.OUTAGE:
                 raise

@@ -48,6 +48,17 @@ def read_fleets(scratch: Storage) -> list[Fleet]:
     return decode_fleets(data, file)
 
 
+def one_round(
+    fleets: Sequence[Fleet], registry: Registry, jobs: Jobs, now: float, more: Mapping[int, int] | None = None
+) -> list[Turn]:
+    """Looks at what waits and starts tasks; what became of each fleet that has work.
+
+    `more` chunks a layer wait that no record tells of; `now` is in seconds since 1970.
+    """
+    board = registry.progress.board()
+    return dispatch(fleets, waiting_chunks(board, registry) + Counter(more or {}), board, jobs, now)
+
+
 def waiting_chunks(board: Board, registry: Registry) -> Counter[int]:
     """Chunks a layer that are queued and not done, over all graphs on the board; of paused ones none.
 

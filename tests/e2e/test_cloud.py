@@ -14,19 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from functions.books import CloudBooks
 
+from functions.registry import read_progress
 from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
 from jobs.paths import REPOSITORY
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
-from shared.dispatch.round import dispatch, waiting_chunks
+from shared.dispatch.round import one_round, read_fleets
 from shared.environment import Environment
 from shared.exit_codes import Exit
 from shared.files import CloudFilesStorage
 from shared.gcp.backend import GoogleBackend
 from shared.gcp.cloudrun.messages import JobSpec
 from shared.gcp.pubsub.queue import create_topics
+from shared.run.registry import Registry
 from tests.e2e.conftest import Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
@@ -44,7 +45,7 @@ class Project:
     graph: str
 
     def fleets(self, layers: range = LAYERS) -> list[Fleet]:
-        name = f"projects/{self.variables['PROJECT']}/locations/r/jobs/{self.variables['PREFIX']}-l"
+        name = f"projects/{self.variables['INGEST_PROJECT']}/locations/r/jobs/{self.variables['INGEST_PREFIX']}-l"
         return [Fleet(f"{name}{layer}", (layer,), 1, 2, 1.0, 2) for layer in layers]
 
 
@@ -80,12 +81,12 @@ def project(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Pro
 @contextmanager
 def scheduled(project: Project) -> Iterator[None]:
     """What Cloud Scheduler and functions/dispatch do, more often."""
-    books, over = CloudBooks.read(project.variables), threading.Event()
+    progress, over = read_progress(project.variables), threading.Event()
+    registry, jobs = Registry(progress), progress.jobs()
 
     def rounds() -> None:
-        board, jobs = books.board(), books.jobs()
         while not over.wait(0.5):
-            dispatch(books.fleets(), waiting_chunks(board, books), board, jobs, time.time())
+            one_round(read_fleets(progress.storage(progress.scratch)), registry, jobs, time.time())
 
     thread = threading.Thread(target=rounds, daemon=True)
     thread.start()
@@ -103,7 +104,7 @@ def test_ingest(project: Project, example: Path) -> None:
         done = project.run("ingest", example / "dataset.yml", "--graph", project.graph)
     # The need is an estimate: what has less is told of, and goes on.
     assert "layer 6 may need 0.5 GiB for a chunk, and its tasks have 0.25" in done.stdout, done
-    assert f"PROJECT={project.variables['PROJECT']}" in done.stdout, done
+    assert f"PROJECT={project.variables['INGEST_PROJECT']}" in done.stdout, done
     assert all(project.executor.executions(fleet.job) for fleet in project.fleets())
     assert done.returncode == 0, done
     run = opened(project.variables, project.graph)

@@ -115,7 +115,7 @@ def test_same_source_same_bundle(name: str, tmp_path: Path) -> None:
 def test_only_what_is_needed(name: str) -> None:
     """main.py is at the top; what builds, checks or stands in is left out, the bundling itself too."""
     found = set(bundle.contents(name))
-    assert {"main.py", "requirements.txt", "constraints.txt", "functions/books.py", "shared/errors.py"} <= found
+    assert {"main.py", "requirements.txt", "constraints.txt", "functions/registry.py", "shared/errors.py"} <= found
     unwanted = ("jobs/", "tests/", "shared/chunks/", "shared/verify/", "shared/memory/", "functions/bundle")
     assert not [path for path in found if path.startswith(unwanted)]
 
