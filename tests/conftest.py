@@ -12,8 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from jobs.local import emulators as manager
+
+# No test may fail for being slow: how long an example takes says more of the machine than of the code.
+settings.register_profile("daily", deadline=None)
+settings.register_profile("ci", settings.get_profile("daily"), max_examples=200)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "daily")
 
 TOGETHER = ("functions", "image", "terraform")
 """Folders whose files share what takes long to make: environments, the image, Terraform's plans."""

@@ -12,7 +12,10 @@ from shared.memory.completion import MemoryCompletion
 from shared.memory.queue import MemoryBroker
 from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
+from shared.operate.check import Checked
 from shared.operate.queueing import start
+from shared.plan.config import Dataset
+from shared.plan.volume import VolumeFacts
 from shared.run.control import read_control
 from shared.run.ports import Delivery, Queue
 from shared.run.record import RunRecord
@@ -149,3 +152,18 @@ def _layer(data: bytes) -> int:
     from shared.run.messages import Message
 
     return Message.decode(data).chunk.layer
+
+
+def checked_of(volume: Volume, edges: str, components: str, watershed: str) -> Checked:
+    """A dataset that was checked, whose files are those of a volume, in these folders."""
+    content = {
+        "data_source": {"EDGES": edges, "COMPONENTS": components, "WATERSHED": watershed},
+        "graph_config": {"CHUNK_SIZE": [64, 64, 32]},
+        "chunkedgraph_ingest": {"schema": volume.plan.schema},
+    }
+    dataset = Dataset.model_validate(content)
+    dataset._raw = content
+    x, y, z = volume.plan.grid.shape
+    return Checked(
+        dataset, VolumeFacts((0, 0, 0), (64 * x, 64 * y, 32 * z), (8.0, 8.0, 40.0)), volume.plan, "graph"
+    )

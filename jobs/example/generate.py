@@ -14,6 +14,7 @@ from jobs.example.agglomeration import (
     Agglomeration,
     Face,
     components_of,
+    disagreeing_edges,
     disagreements,
     true_objects,
 )
@@ -58,7 +59,7 @@ class Summary:
     active_edges: int
     """Cross edges included."""
     disagreements: int
-    """Supervoxels that a component file puts elsewhere than the lower neighbour's file does."""
+    """Edges that the component files of their two chunks decide differently, as an ingest counts them."""
     unknown_ids: int
     """Ids that component files list though they occur in no edge."""
 
@@ -137,6 +138,6 @@ def _write_chunks(folder: Path, params: ExampleParams, data: Agglomeration, coun
         between_edges=sum(map(len, across)) - cross,
         cross_edges=cross,
         active_edges=sum(int(contacts.active.sum()) for contacts in [*within, *across]),
-        disagreements=sum(map(len, wrong.values())),
+        disagreements=disagreeing_edges(data, wrong),
         unknown_ids=unknown_ids,
     )

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.dispatch.ports import Board
 from shared.gcp.clients import Endpoints
 from shared.gcp.firestore.board import FirestoreBoard
 from shared.memory.dispatch import MemoryBoard
+from shared.run.ports import Board
 
 
 @pytest.fixture(params=["memory", "emulator"])
