@@ -102,8 +102,7 @@ image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
 # A Job cannot be made of an image that is not there, so what the build needs comes first.
 deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION)
 	$(NEED_PROJECT)$(TF) init -input=false
-	$(TF) apply $(VARS) -target=google_artifact_registry_repository_iam_member.build_writes \
-	  -target=google_project_iam_member.build_logs -target=google_storage_bucket_iam_member.build_source
+	$(TF) apply $(VARS) -target=time_sleep.build_grants
 	$(MAKE) image
 	$(TF) apply $(VARS) -var image=$(IMAGE)
 

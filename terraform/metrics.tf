@@ -31,7 +31,7 @@ resource "google_logging_metric" "count" {
       value_type = "STRING"
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_logging_metric" "measure" {
@@ -57,7 +57,7 @@ resource "google_logging_metric" "measure" {
       scale              = each.value.scale
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 # What Pub/Sub itself gave up is known to the function alone; of a worker's own letters it learns nothing new.
@@ -74,7 +74,7 @@ resource "google_logging_metric" "letters" {
     value_type  = "INT64"
     unit        = "1"
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 # The scheduler's own log has every call that failed, also those that never reached the function.
@@ -91,5 +91,5 @@ resource "google_logging_metric" "dispatch_failed" {
     value_type  = "INT64"
     unit        = "1"
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
