@@ -3,8 +3,10 @@
 DATASET ?= example
 GRAPH ?= $(basename $(notdir $(DATASET)))
 TRUTH ?= $(if $(filter example,$(DATASET) $(GRAPH)),build/example/truth.npz)
-REGION ?= us-east1
-PREFIX ?= chunkedgraph-ingest
+# Where the installation is, as the first deployment left it.
+kept = $(shell sed -n 's/^ *"$(1)": "\(.*\)",*$$/\1/p' terraform/installation.auto.tfvars.json 2>/dev/null)
+REGION ?= $(or $(call kept,region),us-central1)
+PREFIX ?= $(or $(call kept,prefix),chunkedgraph-ingest)
 TERRAFORM ?= terraform
 PYTHON := .venv/bin/python
 CLI = $(PYTHON) -m jobs.cli
@@ -12,7 +14,7 @@ CLI = $(PYTHON) -m jobs.cli
 export GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
 export PYTHONWARNINGS = ignore
 
-.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy clean
+.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -98,13 +100,24 @@ image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
 	$(NEED_PROJECT)gcloud builds submit --project=$(PROJECT) --region=$(REGION) --config=cloudbuild.yaml \
 	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(PREFIX)-source/image \
 	  --service-account=projects/$(PROJECT)/serviceAccounts/$(PREFIX)-build@$(PROJECT).iam.gserviceaccount.com
+	@printf '{"image": "%s"}\n' '$(IMAGE)' > build/image.json
+	@mv build/image.json terraform/image.auto.tfvars.json && echo "wrote terraform/image.auto.tfvars.json"
 
-# A Job cannot be made of an image that is not there, so what the build needs comes first.
-deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION)
-	$(NEED_PROJECT)$(TF) init -input=false
-	$(TF) apply $(VARS) -target=time_sleep.build_grants
+# Plans, stops where something would be lost, asks, applies, and remembers where that was.
+PHASE = $(PYTHON) -m jobs.deploy $(if $(REPLACE),--replace) $(if $(YES),--yes) -- $(VARS)
+
+# A Job cannot be made of an image that is not there, so what the build needs comes first. Before it the one service
+# that the others are switched on by; after it, and before it is granted anything, Pub/Sub's own account.
+deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION, YES=1)
+	$(NEED_PROJECT)gcloud services enable cloudresourcemanager.googleapis.com --project=$(PROJECT)
+	$(TF) init -input=false
+	$(PHASE) -target=time_sleep.build_grants
+	gcloud beta services identity create --quiet --service=pubsub.googleapis.com --project=$(PROJECT)
 	$(MAKE) image
-	$(TF) apply $(VARS) -var image=$(IMAGE)
+	$(PHASE)
+
+update: bundles image  ## bring changed code to what is deployed in PROJECT: image, jobs, functions (YES=1)
+	$(PHASE)
 
 down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
