@@ -3,7 +3,7 @@
 # as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
 SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL MINUTES REGION IMAGE COVERAGE
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE MINUTES REGION IMAGE COVERAGE
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
 # In quotes for the shell; and nothing for 0, no, false and off.
@@ -16,14 +16,18 @@ DATASET_NAME := $(basename $(notdir $(DATASET)))
 GRAPH ?= $(DATASET_NAME)
 EXAMPLE := $(filter example,$(DATASET))
 TRUTH ?= $(if $(EXAMPLE),build/example/truth.npz)
-NAME := chunkedgraph-ingest
+# Where the installation is, as the first deployment left it.
+kept = $(shell sed -n 's/^ *"$(1)": "\(.*\)",*$$/\1/p' terraform/installation.auto.tfvars.json 2>/dev/null)
+REGION ?= $(or $(call kept,region),us-central1)
+PREFIX ?= $(if $(PROJECT),$(call kept,prefix))
+INSTALLED = $(or $(PREFIX),chunkedgraph-ingest)
 PYTHON := .venv/bin/python -E -s
 CLI = $(PYTHON) -m jobs.cli
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
 $(foreach name,$(SETTINGS),$(if $($(name)),$(eval export INGEST_$(name) := $$($(name)))))
 
-.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy clean
+.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -91,15 +95,14 @@ upgrade: .venv/run.stamp  ## make GRAPH's table of schema 2 one of schema 3, or 
 # What names an image: all that goes into it, so that a change of the code is a change of the name.
 CONTENT = find Dockerfile requirements.txt constraints.txt shared jobs -type f -not -path '*/__pycache__/*' -not -path 'jobs/example/*'
 TAG = $(shell $(CONTENT) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
-REGION ?= us-east1
-IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(or $(PREFIX),$(NAME))/ingest:$(TAG)
+IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(INSTALLED)/ingest:$(TAG)
 NEED_PROJECT = $(if $(PROJECT),,$(error PROJECT is not given: which Google Cloud project?))
 TERRAFORM ?= terraform
 # Without the variable: a program in terraform's place may look at it too, and find itself.
 TF = cd terraform && env -u TERRAFORM $(TERRAFORM)
 # Only what was said: terraform.tfvars may say otherwise, and a region by default would move everything.
-SAID = $(if $(filter-out file,$(origin $(1))),-var $(2)=$($(1)))
-VARS = -var project=$(PROJECT) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
+SAID = $(if $(filter command%,$(origin $(1))),-var $(2)=$(call quoted,$($(1))))
+VARS = -var project=$(call quoted,$(PROJECT)) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
 
 tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
 	$(NEED_DATASET)@mkdir -p build && $(CLI) plan $(call quoted,$(DATASET)) --tfvars > build/tfvars.json
@@ -110,16 +113,26 @@ bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed,
 
 image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
 	$(NEED_PROJECT)gcloud builds submit --project=$(PROJECT) --region=$(REGION) --config=cloudbuild.yaml \
-	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(or $(PREFIX),$(NAME))-source/image \
-	  --service-account=projects/$(PROJECT)/serviceAccounts/$(or $(PREFIX),$(NAME))-build@$(PROJECT).iam.gserviceaccount.com
+	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(INSTALLED)-source/image \
+	  --service-account=projects/$(PROJECT)/serviceAccounts/$(INSTALLED)-build@$(PROJECT).iam.gserviceaccount.com
+	@printf '{"image": "%s"}\n' '$(IMAGE)' > build/image.json
+	@mv build/image.json terraform/image.auto.tfvars.json && echo "wrote terraform/image.auto.tfvars.json"
 
-# A Job cannot be made of an image that is not there, so what the build needs comes first.
-deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION)
-	$(NEED_PROJECT)$(TF) init -input=false
-	$(TF) apply $(VARS) -target=google_artifact_registry_repository_iam_member.build_writes \
-	  -target=google_project_iam_member.build_logs -target=google_storage_bucket_iam_member.build_source
+# Plans, stops where something would be lost, asks, applies, and remembers where that was.
+PHASE = $(PYTHON) -m jobs.deploy $(call flag,$(REPLACE),--replace) $(call flag,$(YES),--yes) -- $(VARS)
+
+# A Job cannot be made of an image that is not there, so what the build needs comes first. Before it the one service
+# that the others are switched on by; after it, and before it is granted anything, Pub/Sub's own account.
+deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION, YES=1)
+	$(NEED_PROJECT)gcloud services enable cloudresourcemanager.googleapis.com --project=$(PROJECT)
+	$(TF) init -input=false
+	$(PHASE) -target=time_sleep.build_grants
+	gcloud beta services identity create --quiet --service=pubsub.googleapis.com --project=$(PROJECT)
 	$(MAKE) image
-	$(TF) apply $(VARS) -var image=$(IMAGE)
+	$(PHASE)
+
+update: bundles image  ## bring changed code to what is deployed in PROJECT: image, jobs, functions (YES=1)
+	$(PHASE)
 
 down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down

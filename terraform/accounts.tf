@@ -5,37 +5,37 @@ resource "google_service_account" "worker" {
   for_each     = local.layers
   account_id   = "${var.prefix}-l${each.key}"
   display_name = "Workers of layer ${each.key}"
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_service_account" "dead_letter" {
   account_id   = "${var.prefix}-dead"
   display_name = "Function that notes dead letters"
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_service_account" "push" {
   account_id   = "${var.prefix}-push"
   display_name = "Push subscription that calls the function for dead letters"
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_service_account" "dispatch" {
   account_id   = "${var.prefix}-dispatch"
   display_name = "Function that starts tasks"
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_service_account" "scheduler" {
   account_id   = "${var.prefix}-scheduler"
   display_name = "Scheduler that calls dispatch"
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_service_account" "build" {
   account_id   = "${var.prefix}-build"
   display_name = "Builds of the image and of the functions"
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 locals {

@@ -1,8 +1,10 @@
 # Alerts, and whom they reach. Metrics of logs are asked for in PromQL without validation: Monitoring knows them
-# some minutes after they were made, and a first apply would fail.
+# some minutes after they were made, and a first apply would fail. A policy that asks in PromQL may have one
+# condition only, so what may happen in several ways is one query whose parts are joined by `or`.
 
 locals {
-  # Sums over all layers; a metric without a point yet is an empty answer, which no comparison holds for.
+  # Sums over all layers, so without labels, and one incident whatever part of a query holds; a metric without a
+  # point yet is an empty answer, which no comparison holds for.
   of_user = "logging_googleapis_com:user_${local.metric}"
   waiting_all = join("", [
     "sum(min_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages",
@@ -12,9 +14,21 @@ locals {
     "sum(increase(${local.of_user}_chunks_done",
     "{monitored_resource=\"cloud_run_job\"}[${var.no_progress_minutes}m])) > 0",
   ])
-  failed_any   = "sum(increase(${local.of_user}_chunks_failed{monitored_resource=\"cloud_run_job\"}[10m])) > 0"
-  letters_any  = "sum(increase(${local.of_user}_letters{monitored_resource=\"cloud_run_revision\"}[10m])) > 0"
-  dispatch_few = "sum(increase(${local.of_user}_dispatch_failed{monitored_resource=\"cloud_scheduler_job\"}[10m])) >= 3"
+
+  # Letters that wait; and, as a command that looks at the failures takes the letters out of the subscription,
+  # what workers and the function logged of them.
+  dead_any = join(" or ", [
+    "sum(max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.dead.name}\"}[5m])) > 0",
+    "sum(increase(${local.of_user}_chunks_failed{monitored_resource=\"cloud_run_job\"}[10m])) > 0",
+    "sum(increase(${local.of_user}_letters{monitored_resource=\"cloud_run_revision\"}[10m])) > 0",
+  ])
+
+  # The scheduler's calls that failed; and, as calls by others such as `make ingest` are in no log of the
+  # scheduler, the function's answers that are errors.
+  dispatch_few = join(" or ", [
+    "sum(increase(${local.of_user}_dispatch_failed{monitored_resource=\"cloud_scheduler_job\"}[10m])) >= 3",
+    "sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=\"${google_cloudfunctions2_function.dispatch.name}\",response_code_class=\"5xx\"}[10m])) >= 3",
+  ])
 
   channels = concat(
     [for address in sort(var.alert_emails) : google_monitoring_notification_channel.email[address].name],
@@ -27,7 +41,7 @@ resource "google_monitoring_notification_channel" "email" {
   display_name = "${var.prefix}: ${each.key}"
   type         = "email"
   labels       = { email_address = each.key }
-  depends_on   = [google_project_service.api]
+  depends_on   = [time_sleep.apis]
 }
 
 resource "google_monitoring_alert_policy" "dead_letters" {
@@ -37,32 +51,9 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   notification_channels = local.channels
 
   conditions {
-    display_name = "Letters wait in ${google_pubsub_subscription.dead.name}"
-    condition_threshold {
-      filter          = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.label.subscription_id=\"${google_pubsub_subscription.dead.name}\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period   = "60s"
-        per_series_aligner = "ALIGN_MAX"
-      }
-    }
-  }
-  # A command that looks at the failures takes the letters out of the subscription, so the logs are asked too.
-  conditions {
-    display_name = "A worker gave up a chunk"
+    display_name = "Letters wait, or a worker or the function gave up a chunk"
     condition_prometheus_query_language {
-      query                     = local.failed_any
-      duration                  = "0s"
-      evaluation_interval       = "60s"
-      disable_metric_validation = true
-    }
-  }
-  conditions {
-    display_name = "The function noted a letter"
-    condition_prometheus_query_language {
-      query                     = local.letters_any
+      query                     = local.dead_any
       duration                  = "0s"
       evaluation_interval       = "60s"
       disable_metric_validation = true
@@ -72,7 +63,6 @@ resource "google_monitoring_alert_policy" "dead_letters" {
     mime_type = "text/markdown"
     content   = "Chunks could not be built. `make failed PROJECT=${var.project}` says which and why, `make replay PROJECT=${var.project}` queues them again. What waits for them cannot be finished before."
   }
-  # Logs are looked at through their metrics, also in the filter that names the function.
   depends_on = [google_logging_metric.count, google_logging_metric.letters]
 }
 
@@ -105,27 +95,12 @@ resource "google_monitoring_alert_policy" "dispatch" {
   notification_channels = local.channels
 
   conditions {
-    display_name = "The scheduler's calls fail"
+    display_name = "Calls of the scheduler fail, or answers are errors"
     condition_prometheus_query_language {
       query                     = local.dispatch_few
       duration                  = "0s"
       evaluation_interval       = "60s"
       disable_metric_validation = true
-    }
-  }
-  # Calls by others, such as `make ingest`, are in no log of the scheduler.
-  conditions {
-    display_name = "The function answers with errors"
-    condition_threshold {
-      filter          = "metric.type=\"run.googleapis.com/request_count\" AND resource.type=\"cloud_run_revision\" AND resource.label.service_name=\"${google_cloudfunctions2_function.dispatch.name}\" AND metric.label.response_code_class=\"5xx\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 2
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "600s"
-        per_series_aligner   = "ALIGN_DELTA"
-        cross_series_reducer = "REDUCE_SUM"
-      }
     }
   }
   documentation {

@@ -7,7 +7,7 @@ resource "google_storage_bucket" "scratch" {
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = true # whoever takes everything down means the hand-offs too
+  force_destroy               = !var.deletion_protection
 
   # Hand-offs are written over by repeated builds: copies kept for a week would be most of the bill.
   soft_delete_policy {
@@ -23,7 +23,7 @@ resource "google_storage_bucket" "scratch" {
       matches_suffix = [".handoff"]
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 # Read by dispatch each minute and by `make ingest`, so that whoever changes a size changes it in one place.
@@ -79,7 +79,7 @@ resource "google_storage_bucket" "source" {
       matches_prefix = ["image/"] # what `make image` uploads; a function's zip stays as long as it is deployed
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_storage_bucket_iam_member" "build_source" {

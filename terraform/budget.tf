@@ -49,5 +49,5 @@ resource "google_billing_budget" "this" {
       monitoring_notification_channels = all_updates_rule.value
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }

@@ -1,14 +1,20 @@
 # Progress: a database of its own, with an index for the three fields that are asked for and for no other.
-# It can be lost (`make resume` rebuilds it from the hand-offs), so nothing protects it from deletion.
+# `make resume` can rebuild it from the hand-offs, but that takes its time, so deletion_protection covers it too.
 
 resource "google_firestore_database" "progress" {
   name                    = var.database
   location_id             = var.region
   type                    = "FIRESTORE_NATIVE"
   concurrency_mode        = "OPTIMISTIC"
-  delete_protection_state = "DELETE_PROTECTION_DISABLED"
+  delete_protection_state = var.deletion_protection ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
   deletion_policy         = "DELETE"
-  depends_on              = [google_project_service.api]
+  depends_on              = [time_sleep.apis]
+}
+
+# What is asked of a database right after it was made is refused with 403.
+resource "time_sleep" "database" {
+  create_duration = "60s"
+  triggers        = { database = google_firestore_database.progress.id }
 }
 
 locals {
@@ -27,6 +33,7 @@ resource "google_firestore_field" "exempt" {
   collection = each.key
   field      = "*"
   index_config {}
+  depends_on = [time_sleep.database]
 }
 
 # sum(children), sum(seconds) and count(published == true), each over one collection.

@@ -49,13 +49,7 @@ resource "google_cloudfunctions2_function" "dead_letter" {
       INGEST_SCRATCH  = local.scratch
     }
   }
-  depends_on = [
-    google_project_service.api,
-    google_artifact_registry_repository_iam_member.build_writes,
-    google_project_iam_member.build_logs,
-    google_project_iam_member.build_reads_functions,
-    google_storage_bucket_iam_member.build_source,
-  ]
+  depends_on = [time_sleep.build_grants]
 }
 
 resource "google_cloudfunctions2_function" "dispatch" {
@@ -89,13 +83,7 @@ resource "google_cloudfunctions2_function" "dispatch" {
       INGEST_SCRATCH  = local.scratch
     }
   }
-  depends_on = [
-    google_project_service.api,
-    google_artifact_registry_repository_iam_member.build_writes,
-    google_project_iam_member.build_logs,
-    google_project_iam_member.build_reads_functions,
-    google_storage_bucket_iam_member.build_source,
-  ]
+  depends_on = [time_sleep.build_grants]
 }
 
 # Whoever calls a function of the second generation calls the Cloud Run service of its name.

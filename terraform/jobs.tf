@@ -15,16 +15,14 @@ resource "google_cloud_run_v2_job" "layer" {
       max_retries           = local.sizes[each.key].max_retries
 
       containers {
-        image = local.image
-        # One worker process for each CPU is what a task does by itself.
-        args = concat(
-          ["--layers", each.key],
-          local.processes[each.key] == local.cpu[each.key] ? [] : ["--processes", tostring(local.processes[each.key])],
-        )
+        image = var.image
+        # A task could count the CPUs and see the memory by itself, by files of the kernel that Cloud Run promises
+        # nothing of: so both are said.
+        args = ["--layers", each.key, "--processes", tostring(local.processes[each.key])]
         resources {
           limits = {
             cpu    = tostring(local.sizes[each.key].cpu)
-            memory = "${ceil(1024 * local.sizes[each.key].memory_gib)}Mi"
+            memory = "${local.memory_mib[each.key]}Mi"
           }
         }
         dynamic "env" {
@@ -34,6 +32,8 @@ resource "google_cloud_run_v2_job" "layer" {
             INGEST_DATABASE = google_firestore_database.progress.name
             INGEST_SCRATCH  = local.scratch
             INGEST_PREFIX   = var.prefix
+            # A worker's share; jobs/memory_limit.py has the same part of the whole.
+            INGEST_MEMORY_MIB = tostring(floor(local.usable * local.memory_mib[each.key] / local.processes[each.key]))
           }
           content {
             name  = env.key
@@ -58,6 +58,10 @@ resource "google_cloud_run_v2_job" "layer" {
 
   lifecycle {
     precondition {
+      condition     = var.image != null
+      error_message = "Which image? `make image PROJECT=${var.project}` builds it and writes its name to image.auto.tfvars.json; or give that of another as image."
+    }
+    precondition {
       condition = (
         local.sizes[each.key].memory_gib >= local.memory_by_cpu[tostring(local.sizes[each.key].cpu)].least
         && local.sizes[each.key].memory_gib <= local.memory_by_cpu[tostring(local.sizes[each.key].cpu)].most
@@ -65,7 +69,7 @@ resource "google_cloud_run_v2_job" "layer" {
       error_message = "Layer ${each.key}: Cloud Run has no machine of ${local.sizes[each.key].cpu} CPUs with ${local.sizes[each.key].memory_gib} GiB. By CPUs, in GiB: ${join(", ", [for cpu, memory in local.memory_by_cpu : "${cpu}: ${memory.least} to ${memory.most}"])}. Change by_layer[\"${each.key}\"]."
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 # Start tasks, a number of them that is said at each start; and see which executions there are.

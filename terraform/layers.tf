@@ -16,17 +16,25 @@ locals {
   none  = { cpu = null, memory_gib = null, processes = null, start = null, factor = null, period = null, max = null, timeout_hours = null, max_retries = null }
   given = { for key, layer in local.layers : key => merge(local.none, try(var.by_layer[key], {})) }
 
-  memory_gib = { for key, layer in local.layers : key => coalesce(
+  # 1 GiB at least, whatever a chunk needs: a worker without one takes 170 MB, by what was measured elsewhere, and a
+  # task that is too small is killed again and again.
+  memory_gib = { for key, layer in local.layers : key => max(1, coalesce(
     local.given[key].memory_gib,
     lookup(var.layer_memory_gib, key, null),
     min(var.machine.max_memory_gib, ceil(2 * var.machine.memory_gib * pow(var.machine.growth, layer - 2)) / 2),
-  ) }
+  )) }
+  memory_mib = { for key, memory in local.memory_gib : key => ceil(1024 * memory) }
+
+  # The part of a task's memory that its workers may take together.
+  usable = 0.9
+
   cpu = { for key, layer in local.layers : key => coalesce(
     local.given[key].cpu,
     min([for cpu, memory in local.memory_by_cpu : tonumber(cpu) if memory.most >= local.memory_gib[key]]...),
   ) }
   max_tasks = { for key, layer in local.layers : key => coalesce(
     local.given[key].max,
+    lookup(var.layer_tasks, key, null),
     ceil(var.fleet.max / pow(var.fleet.fall, layer - 2)),
   ) }
 
@@ -53,5 +61,4 @@ locals {
   }]
 
   scratch = "gs://${var.project}-${var.prefix}-scratch"
-  image   = coalesce(var.image, "${var.region}-docker.pkg.dev/${var.project}/${var.prefix}/ingest:latest")
 }

@@ -31,7 +31,7 @@ resource "google_logging_metric" "count" {
       value_type = "STRING"
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_logging_metric" "measure" {
@@ -57,24 +57,24 @@ resource "google_logging_metric" "measure" {
       scale              = each.value.scale
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
-# What Pub/Sub itself gave up is known to the function alone; of a worker's own letters it learns nothing new.
+# What Pub/Sub itself gave up is known to the function alone; of a worker's own dead letters it learns nothing new.
 resource "google_logging_metric" "letters" {
   name        = "${local.metric}_letters"
   description = "Dead letters that told something new"
   filter = join(" AND ", [
     "resource.type=\"cloud_run_revision\"",
     "resource.labels.service_name=\"${google_cloudfunctions2_function.dead_letter.name}\"",
-    "(jsonPayload.message=\"letter.kept\" OR jsonPayload.message=\"letter.orphan\")",
+    "(jsonPayload.message=\"dead_letter.kept\" OR jsonPayload.message=\"dead_letter.orphan\")",
   ])
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "INT64"
     unit        = "1"
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 # The scheduler's own log has every call that failed, also those that never reached the function.
@@ -91,5 +91,5 @@ resource "google_logging_metric" "dispatch_failed" {
     value_type  = "INT64"
     unit        = "1"
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }

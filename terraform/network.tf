@@ -6,7 +6,7 @@ resource "google_compute_network" "this" {
   count                   = var.private ? 1 : 0
   name                    = var.prefix
   auto_create_subnetworks = false
-  depends_on              = [google_project_service.api]
+  depends_on              = [time_sleep.apis]
 }
 
 resource "google_compute_subnetwork" "this" {

@@ -36,7 +36,7 @@ output "region" {
 
 output "image" {
   description = "The image that the jobs run; `make image` builds and pushes it."
-  value       = local.image
+  value       = var.image
 }
 
 output "build_account" {

@@ -9,7 +9,7 @@ resource "google_pubsub_topic" "layer" {
   #checkov:skip=CKV_GCP_83:Messages are coordinates of chunks; Google's own keys encrypt them
   for_each   = local.layers
   name       = "${var.prefix}-l${each.key}"
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_pubsub_subscription" "layer" {
@@ -37,7 +37,7 @@ resource "google_pubsub_subscription" "layer" {
 resource "google_pubsub_topic" "dead" {
   #checkov:skip=CKV_GCP_83:Letters are coordinates of chunks and reasons of failures; Google's own keys encrypt them
   name       = "${var.prefix}-dead"
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_pubsub_subscription" "dead" {

@@ -21,7 +21,7 @@ resource "google_artifact_registry_repository" "images" {
       older_than = "2592000s" # 30 days
     }
   }
-  depends_on = [google_project_service.api]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_artifact_registry_repository_iam_member" "build_writes" {
@@ -35,6 +35,24 @@ resource "google_project_iam_member" "build_logs" {
   project = var.project
   role    = "roles/logging.logWriter"
   member  = local.build
+}
+
+# Grants are typically seen after two minutes, and may take seven or more. Cloud Build reads its source seconds after
+# a build was asked for, and so do the builds of the functions: all builds wait here. What the image's build needs
+# is what this needs, so the first phase of a deployment is this and all before it.
+resource "time_sleep" "build_grants" {
+  create_duration = "180s"
+  triggers = {
+    account = local.build
+    bucket  = google_storage_bucket.source.name
+    images  = google_artifact_registry_repository.images.id
+  }
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build_writes,
+    google_project_iam_member.build_logs,
+    google_project_iam_member.build_reads_functions,
+    google_storage_bucket_iam_member.build_source,
+  ]
 }
 
 # Functions are built from a copy of their source, in a bucket that Google makes on the first deployment.

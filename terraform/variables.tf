@@ -43,10 +43,15 @@ variable "input_buckets" {
   }
 }
 
+# Without a default, but refused rather than asked for: nothing is made, in no phase, before it is known.
 variable "bigtable_instance" {
-  description = "The Bigtable instance: one that exists, or with bigtable_cluster the one to create (then the prefix by default)."
+  description = "The Bigtable instance: one that exists, or with bigtable_cluster the one to create."
   type        = string
   default     = null
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,31}[a-z0-9]$", var.bigtable_instance))
+    error_message = "Which Bigtable instance? INSTANCE in the dataset's file, or `make deploy INSTANCE=…`, names it (6 to 33 lower-case letters, digits and hyphens), and `make ingest` takes it from there too. To have it created, describe it as bigtable_cluster as well."
+  }
 }
 
 variable "layer_memory_gib" {
@@ -58,7 +63,20 @@ variable "layer_memory_gib" {
       for layer, memory in var.layer_memory_gib :
       can(regex("^([2-9]|1[0-9]|20)$", layer)) && memory >= 0.5 && memory <= 32
     ])
-    error_message = "layer_memory_gib has numbers of layers from 2 on, like \"5\", and 0.5 to 32 GiB for each, as Cloud Run has no other machines."
+    error_message = "layer_memory_gib has numbers of layers from 2 on, like \"5\", and 0.5 to 32 GiB for each (less than 1 is made 1), as Cloud Run has no other machines."
+  }
+}
+
+variable "layer_tasks" {
+  description = "The most tasks of each layer, by its number, as many as the table takes the rows of by the plan of the dataset; other layers are on the curve of `fleet`."
+  type        = map(number)
+  default     = {}
+  validation {
+    condition = alltrue([
+      for layer, tasks in var.layer_tasks :
+      can(regex("^([2-9]|1[0-9]|20)$", layer)) && tasks >= 1 && tasks <= 10000 && tasks == floor(tasks)
+    ])
+    error_message = "layer_tasks has numbers of layers from 2 on, like \"5\", and 1 to 10,000 tasks for each, the most that Cloud Run takes in an execution."
   }
 }
 
@@ -77,7 +95,7 @@ variable "prefix" {
 variable "region" {
   description = "Region of jobs, functions, buckets and the Firestore database; best that of the Bigtable cluster and the input."
   type        = string
-  default     = "us-east1"
+  default     = "us-central1" # one of the few that Cloud Build has for every project
 }
 
 variable "database" {
@@ -100,16 +118,20 @@ variable "bigtable_cluster" {
   description = "Creates the Bigtable instance, with one cluster; null where the instance exists."
   type = object({
     zone                = string
-    min_nodes           = optional(number, 1)
-    max_nodes           = optional(number, 10)
+    min_nodes           = optional(number, 3)
+    max_nodes           = optional(number) # ten times min_nodes
     cpu_target          = optional(number, 60)
     storage             = optional(string, "SSD")
     deletion_protection = optional(bool, true)
   })
   default = null
   validation {
-    condition     = try(var.bigtable_cluster.min_nodes >= 1 && var.bigtable_cluster.max_nodes >= var.bigtable_cluster.min_nodes, var.bigtable_cluster == null)
-    error_message = "A cluster has at least one node, and max_nodes is no less than min_nodes."
+    condition = var.bigtable_cluster == null ? true : (
+      var.bigtable_cluster.min_nodes >= 1
+      && coalesce(var.bigtable_cluster.max_nodes, var.bigtable_cluster.min_nodes) >= var.bigtable_cluster.min_nodes
+      && coalesce(var.bigtable_cluster.max_nodes, 1) <= 10 * var.bigtable_cluster.min_nodes
+    )
+    error_message = "A cluster has at least one node, and max_nodes is min_nodes to ten times that: Bigtable takes no wider range."
   }
   validation {
     condition     = try(var.bigtable_cluster.cpu_target >= 10 && var.bigtable_cluster.cpu_target <= 80, var.bigtable_cluster == null)
@@ -140,9 +162,16 @@ variable "subnet_range" {
 # ---- what runs ----
 
 variable "image" {
-  description = "Image of the jobs; that of `make image` unless given."
+  description = "Image of the jobs, by a tag of its own or its digest; `make image` writes the one that it built to image.auto.tfvars.json."
   type        = string
   default     = null
+  validation {
+    condition = var.image == null ? true : (
+      can(regex("^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$", var.image))
+      && !endswith(coalesce(var.image, "-"), ":latest")
+    )
+    error_message = "An image has a registry, a path, and a tag or a digest, as in us-central1-docker.pkg.dev/my-project/chunkedgraph-ingest/ingest:0123456789ab. The tag latest is refused: it would say neither what runs nor whether that exists."
+  }
 }
 
 variable "functions_source" {
@@ -160,8 +189,8 @@ variable "machine" {
   })
   default = {}
   validation {
-    condition     = var.machine.memory_gib >= 0.5 && var.machine.memory_gib <= var.machine.max_memory_gib && var.machine.max_memory_gib <= 32
-    error_message = "Cloud Run has machines from 0.5 to 32 GiB, and max_memory_gib is no less than memory_gib."
+    condition     = var.machine.memory_gib >= 1 && var.machine.memory_gib <= var.machine.max_memory_gib && var.machine.max_memory_gib <= 32
+    error_message = "A task has 1 GiB to the 32 that Cloud Run has, and max_memory_gib is no less than memory_gib."
   }
   validation {
     condition     = var.machine.growth >= 1
@@ -229,8 +258,8 @@ variable "by_layer" {
     error_message = "Cloud Run has machines of 1, 2, 4, 6 or 8 CPUs."
   }
   validation {
-    condition     = alltrue([for its in values(var.by_layer) : its.memory_gib == null ? true : its.memory_gib >= 0.5 && its.memory_gib <= 32])
-    error_message = "Cloud Run has machines from 0.5 to 32 GiB."
+    condition     = alltrue([for its in values(var.by_layer) : its.memory_gib == null ? true : its.memory_gib >= 1 && its.memory_gib <= 32])
+    error_message = "A task has 1 GiB to the 32 that Cloud Run has."
   }
   validation {
     condition = alltrue(flatten([for its in values(var.by_layer) : [
@@ -258,11 +287,17 @@ variable "retention_days" {
 variable "handoff_days" {
   description = "When a hand-off is deleted; those of a run are needed until its graph is verified. Records of runs stay."
   type        = number
-  default     = 90
+  default     = 45
   validation {
     condition     = var.handoff_days == floor(var.handoff_days) && var.handoff_days >= 31
     error_message = "At least 31 days: as long as a message may wait, its chunk needs the hand-offs of others."
   }
+}
+
+variable "deletion_protection" {
+  description = "Whether the scratch bucket (run records, hand-offs) and the database refuse to go while something is in them; false only to take everything down."
+  type        = bool
+  default     = true
 }
 
 # ---- who hears of what ----

@@ -11,6 +11,10 @@ terraform {
       source  = "hashicorp/archive"
       version = "~> 2.7" # function sources as zip files
     }
+    time = {
+      source  = "hashicorp/time"
+      version = "~> 0.13" # pauses, where Google needs a while to see what was done
+    }
   }
 }
 

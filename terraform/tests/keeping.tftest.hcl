@@ -7,6 +7,7 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
+mock_provider "time" {}
 
 variables {
   project           = "any-project"
@@ -14,6 +15,7 @@ variables {
   tables            = ["fly", "fly_test"]
   input_buckets     = ["edges-bucket", "components-bucket"]
   bigtable_instance = "graphs"
+  image             = "registry.example/ingest:0123456789ab"
   alert_emails      = ["a@example.org"]
 }
 
@@ -46,6 +48,10 @@ run "progress_is_indexed_where_it_is_asked_for" {
     )
     error_message = "a named database in native mode, which terraform destroy takes down"
   }
+  assert {
+    condition     = google_firestore_field.exempt["layer3"].database == google_firestore_database.progress.name && time_sleep.database.triggers.database == google_firestore_database.progress.id && time_sleep.database.create_duration == "60s"
+    error_message = "what is asked of a database right after it was made is refused: there must be a pause"
+  }
 }
 
 run "only_handoffs_are_deleted" {
@@ -55,7 +61,7 @@ run "only_handoffs_are_deleted" {
       length(google_storage_bucket.scratch.lifecycle_rule) == 1
       && one(google_storage_bucket.scratch.lifecycle_rule[0].action).type == "Delete"
       && one(google_storage_bucket.scratch.lifecycle_rule[0].condition).matches_suffix == tolist([".handoff"])
-      && one(google_storage_bucket.scratch.lifecycle_rule[0].condition).age == 90
+      && one(google_storage_bucket.scratch.lifecycle_rule[0].condition).age == 45
     )
     error_message = "the scratch bucket must delete hand-offs, and nothing else: run records are in it too"
   }
@@ -65,8 +71,34 @@ run "only_handoffs_are_deleted" {
   }
 }
 
+run "what_is_built_refuses_to_go" {
+  command = plan
+  assert {
+    condition     = !google_storage_bucket.scratch.force_destroy && google_firestore_database.progress.delete_protection_state == "DELETE_PROTECTION_ENABLED"
+    error_message = "no change of a variable may take hand-offs, run records or progress with it"
+  }
+}
+
+run "everything_can_be_taken_down" {
+  command = plan
+  variables {
+    deletion_protection = false
+  }
+  assert {
+    condition     = google_storage_bucket.scratch.force_destroy && google_firestore_database.progress.delete_protection_state == "DELETE_PROTECTION_DISABLED"
+    error_message = "terraform destroy must be possible, once it was said that nothing is needed any more"
+  }
+}
+
 run "alerts_say_what_happens" {
   command = plan
+  assert {
+    condition = alltrue([
+      for policy in [google_monitoring_alert_policy.dead_letters, google_monitoring_alert_policy.no_progress, google_monitoring_alert_policy.dispatch] :
+      length(policy.conditions) == 1 && length(policy.conditions[0].condition_prometheus_query_language) == 1
+    ])
+    error_message = "a policy with a condition in PromQL must have no other condition"
+  }
   assert {
     condition = alltrue([
       for policy in [google_monitoring_alert_policy.dead_letters, google_monitoring_alert_policy.no_progress, google_monitoring_alert_policy.dispatch] :
@@ -76,10 +108,9 @@ run "alerts_say_what_happens" {
   }
   assert {
     condition = (
-      strcontains(google_monitoring_alert_policy.dead_letters.conditions[0].condition_threshold[0].filter, "subscription_id=\"chunkedgraph-ingest-dead\"")
-      && google_monitoring_alert_policy.dead_letters.conditions[0].condition_threshold[0].threshold_value == 0
-      && strcontains(google_monitoring_alert_policy.dead_letters.conditions[1].condition_prometheus_query_language[0].query, "user_chunkedgraph_ingest_chunks_failed{")
-      && strcontains(google_monitoring_alert_policy.dead_letters.conditions[2].condition_prometheus_query_language[0].query, "user_chunkedgraph_ingest_letters{")
+      strcontains(google_monitoring_alert_policy.dead_letters.conditions[0].condition_prometheus_query_language[0].query, "subscription_id=\"chunkedgraph-ingest-dead\"}[5m])) > 0 or sum(")
+      && strcontains(google_monitoring_alert_policy.dead_letters.conditions[0].condition_prometheus_query_language[0].query, "user_chunkedgraph_ingest_chunks_failed{monitored_resource=\"cloud_run_job\"}[10m])) > 0 or sum(")
+      && endswith(google_monitoring_alert_policy.dead_letters.conditions[0].condition_prometheus_query_language[0].query, "user_chunkedgraph_ingest_letters{monitored_resource=\"cloud_run_revision\"}[10m])) > 0")
     )
     error_message = "the first dead letter must raise an alert"
   }
@@ -91,8 +122,8 @@ run "alerts_say_what_happens" {
     condition = (
       strcontains(google_logging_metric.dispatch_failed.filter, "resource.labels.job_id=\"chunkedgraph-ingest-dispatch\"")
       && strcontains(google_logging_metric.dispatch_failed.filter, "severity>=ERROR")
-      && strcontains(google_monitoring_alert_policy.dispatch.conditions[0].condition_prometheus_query_language[0].query, "user_chunkedgraph_ingest_dispatch_failed{")
-      && strcontains(google_monitoring_alert_policy.dispatch.conditions[1].condition_threshold[0].filter, "service_name=\"chunkedgraph-ingest-dispatch\"")
+      && strcontains(google_monitoring_alert_policy.dispatch.conditions[0].condition_prometheus_query_language[0].query, "user_chunkedgraph_ingest_dispatch_failed{monitored_resource=\"cloud_scheduler_job\"}[10m])) >= 3 or sum(")
+      && endswith(google_monitoring_alert_policy.dispatch.conditions[0].condition_prometheus_query_language[0].query, "service_name=\"chunkedgraph-ingest-dispatch\",response_code_class=\"5xx\"}[10m])) >= 3")
     )
     error_message = "a dispatch that fails must raise an alert"
   }

@@ -7,12 +7,14 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
+mock_provider "time" {}
 
 variables {
   project           = "any-project"
   layers            = 4
   tables            = ["fly"]
   bigtable_instance = "graphs"
+  image             = "registry.example/ingest:0123456789ab"
 }
 
 run "private_mode_has_no_external_address" {
@@ -55,35 +57,52 @@ run "a_subnet_that_is_too_small" {
 
 run "an_instance_is_created" {
   variables {
-    bigtable_instance = null
-    bigtable_cluster  = { zone = "us-east1-b", max_nodes = 30 }
+    bigtable_cluster = { zone = "us-central1-b", max_nodes = 20 }
   }
   assert {
     condition = (
-      google_bigtable_instance.this[0].name == "chunkedgraph-ingest" && google_bigtable_instance.this[0].deletion_protection
-      && one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].min_nodes) == 1
-      && one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].max_nodes) == 30
-      && one(google_bigtable_instance.this[0].cluster[*].zone) == "us-east1-b"
+      google_bigtable_instance.this[0].name == "graphs" && google_bigtable_instance.this[0].deletion_protection
+      && one(google_bigtable_instance.this[0].cluster[*].cluster_id) == "graphs-c1"
+      && one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].min_nodes) == 3
+      && one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].max_nodes) == 20
+      && one(google_bigtable_instance.this[0].cluster[*].zone) == "us-central1-b"
     )
     error_message = "not the instance asked for"
   }
   assert {
     condition = (
-      google_bigtable_instance_iam_member.worker_tables["2"].instance == "chunkedgraph-ingest"
-      && output.environment.INGEST_INSTANCE == "chunkedgraph-ingest"
-      && strcontains(google_bigtable_instance_iam_member.worker_tables["2"].condition[0].expression, "/instances/chunkedgraph-ingest/tables/fly\"")
+      google_bigtable_instance_iam_member.worker_tables["2"].instance == "graphs"
+      && output.environment.INGEST_INSTANCE == "graphs"
+      && strcontains(google_bigtable_instance_iam_member.worker_tables["2"].condition[0].expression, "/instances/graphs/tables/fly\"")
     )
     error_message = "workers must use the instance that was created"
   }
 }
 
-run "an_instance_is_created_by_name" {
+run "a_run_has_thirty_nodes" {
+  command = plan
   variables {
-    bigtable_cluster = { zone = "us-east1-b", deletion_protection = false }
+    bigtable_cluster = { zone = "us-central1-b", deletion_protection = false }
   }
   assert {
-    condition     = google_bigtable_instance.this[0].name == "graphs" && !google_bigtable_instance.this[0].deletion_protection && output.environment.INGEST_INSTANCE == "graphs"
-    error_message = "an instance that is created must have the name that is given"
+    condition     = one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].max_nodes) == 30 && !google_bigtable_instance.this[0].deletion_protection
+    error_message = "thirty nodes cost a run what ten do, and take a third of the time"
+  }
+}
+
+run "a_table_at_rest_has_one_node" {
+  command = plan
+  variables {
+    bigtable_instance = "graphs-of-a-lab-with-a-long-name9"
+    bigtable_cluster  = { zone = "us-central1-b", min_nodes = 1 }
+  }
+  assert {
+    condition     = one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].min_nodes) == 1 && one(google_bigtable_instance.this[0].cluster[*].autoscaling_config[0].max_nodes) == 10
+    error_message = "max_nodes must follow min_nodes: Bigtable takes ten times that at most"
+  }
+  assert {
+    condition     = alltrue([for name in [google_bigtable_instance.this[0].display_name, one(google_bigtable_instance.this[0].cluster[*].cluster_id)] : length(name) == 30])
+    error_message = "a cluster's id and a display name have room for 30 characters"
   }
 }
 
@@ -92,7 +111,24 @@ run "no_instance_at_all" {
   variables {
     bigtable_instance = null
   }
-  expect_failures = [google_bigtable_instance_iam_member.worker_tables]
+  expect_failures = [var.bigtable_instance]
+}
+
+run "an_instance_to_create_has_a_name_too" {
+  command = plan
+  variables {
+    bigtable_instance = null
+    bigtable_cluster  = { zone = "us-central1-b" }
+  }
+  expect_failures = [var.bigtable_instance]
+}
+
+run "no_image_was_built" {
+  command = plan
+  variables {
+    image = null
+  }
+  expect_failures = [google_cloud_run_v2_job.layer]
 }
 
 run "a_budget" {
@@ -120,7 +156,7 @@ run "other_names" {
     prefix          = "second-lab"
     database        = "second-progress"
     region          = "europe-west1"
-    image           = "europe-west1-docker.pkg.dev/any-project/second-lab/ingest@sha256:0"
+    image           = "europe-west1-docker.pkg.dev/any-project/second-lab/ingest@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     input_buckets   = ["ours", "theirs"]
     foreign_buckets = ["theirs"]
     retention_days  = 14
@@ -128,13 +164,17 @@ run "other_names" {
   }
   assert {
     condition = { for env in google_cloud_run_v2_job.layer["2"].template[0].template[0].containers[0].env : env.name => env.value } == {
-      INGEST_PROJECT = "any-project", INGEST_INSTANCE = "graphs", INGEST_DATABASE = "second-progress", INGEST_SCRATCH = "gs://any-project-second-lab-scratch", INGEST_PREFIX = "second-lab"
+      INGEST_PROJECT = "any-project", INGEST_INSTANCE = "graphs", INGEST_DATABASE = "second-progress", INGEST_SCRATCH = "gs://any-project-second-lab-scratch", INGEST_PREFIX = "second-lab", INGEST_MEMORY_MIB = "1843"
     }
     error_message = "names must follow the prefix"
   }
   assert {
-    condition     = google_cloud_run_v2_job.layer["2"].template[0].template[0].containers[0].image == "europe-west1-docker.pkg.dev/any-project/second-lab/ingest@sha256:0"
+    condition     = google_cloud_run_v2_job.layer["2"].template[0].template[0].containers[0].image == "europe-west1-docker.pkg.dev/any-project/second-lab/ingest@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     error_message = "an image that is given must be the one that runs"
+  }
+  assert {
+    condition     = output.image == google_cloud_run_v2_job.layer["2"].template[0].template[0].containers[0].image && output.region == "europe-west1" && google_storage_bucket.scratch.location == "europe-west1" && google_firestore_database.progress.location_id == "europe-west1"
+    error_message = "everything must be in the region that is given"
   }
   assert {
     condition     = join(",", keys(google_storage_bucket_iam_member.worker_input)) == "ours" && join(",", output.readers) == "serviceAccount:second-lab-l2@any-project.iam.gserviceaccount.com"

@@ -8,12 +8,14 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
+mock_provider "time" {}
 
 variables {
   project           = "any-project"
   layers            = 4
   tables            = ["fly"]
   bigtable_instance = "graphs"
+  image             = "registry.example/ingest:0123456789ab"
 }
 
 run "refused" {
@@ -26,6 +28,9 @@ run "refused" {
     prefix              = "chunkedgraph-ingest-of-us"
     database            = "(default)"
     bigtable_cluster    = { zone = "z", min_nodes = 3, max_nodes = 2 }
+    bigtable_instance   = "us"
+    image               = "us-central1-docker.pkg.dev/any-project/chunkedgraph-ingest/ingest:latest"
+    layer_tasks         = { "2" = 0 }
     subnet_range        = "10.0.0.0/27"
     machine             = { max_memory_gib = 64 }
     fleet               = { max = 10001 }
@@ -44,6 +49,9 @@ run "refused" {
     var.prefix,
     var.database,
     var.bigtable_cluster,
+    var.bigtable_instance,
+    var.image,
+    var.layer_tasks,
     var.subnet_range,
     var.machine,
     var.fleet,
@@ -66,6 +74,8 @@ run "refused_for_another_reason" {
     bigtable_cluster    = { zone = "z", cpu_target = 95 }
     subnet_range        = "everything"
     machine             = { growth = 0.5 }
+    image               = "ingest"
+    layer_tasks         = { "1" = 5 }
     fleet               = { factor = 1 }
     task                = { max_retries = 11 }
     by_layer            = { "3" = { cpu = 3 } }
@@ -81,6 +91,8 @@ run "refused_for_another_reason" {
     var.bigtable_cluster,
     var.subnet_range,
     var.machine,
+    var.image,
+    var.layer_tasks,
     var.fleet,
     var.task,
     var.by_layer,
@@ -96,11 +108,13 @@ run "refused_for_a_third_reason" {
     tables           = ["fly0", "fly1", "fly2", "fly3", "fly4", "fly5", "fly6", "fly7", "fly8", "fly9", "fly10", "fly11", "fly12"]
     bigtable_cluster = { zone = "z", storage = "TAPE" }
     fleet            = { start = 1.5 }
+    machine          = { memory_gib = 0.5 }
     by_layer         = { "3" = { memory_gib = 33 } }
   }
   expect_failures = [
     var.tables,
     var.bigtable_cluster,
+    var.machine,
     var.fleet,
     var.by_layer,
   ]
@@ -121,6 +135,18 @@ run "a_layer_without_tasks" {
   }
   expect_failures = [
     var.by_layer,
+  ]
+}
+
+run "a_task_that_is_too_small" {
+  command = plan
+  variables {
+    by_layer         = { "3" = { memory_gib = 0.5 } }
+    bigtable_cluster = { zone = "z", min_nodes = 1, max_nodes = 11 }
+  }
+  expect_failures = [
+    var.by_layer,
+    var.bigtable_cluster,
   ]
 }
 

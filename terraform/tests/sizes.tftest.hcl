@@ -7,12 +7,14 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
+mock_provider "time" {}
 
 variables {
   project           = "any-project"
   layers            = 8
   tables            = ["fly"]
   bigtable_instance = "graphs"
+  image             = "registry.example/ingest:0123456789ab"
 }
 
 run "the_curve" {
@@ -40,10 +42,16 @@ run "a_worker_has_the_memory_of_the_curve" {
   command = plan
   assert {
     condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) } == {
-      "2" = "--layers 2", "3" = "--layers 3", "4" = "--layers 4 --processes 1", "5" = "--layers 5 --processes 1"
+      "2" = "--layers 2 --processes 1", "3" = "--layers 3 --processes 1", "4" = "--layers 4 --processes 1", "5" = "--layers 5 --processes 1"
       "6" = "--layers 6 --processes 1", "7" = "--layers 7 --processes 1", "8" = "--layers 8 --processes 1"
     }
     error_message = "CPUs that come with the memory must not be so many workers that share it"
+  }
+  assert {
+    condition = { for key, job in google_cloud_run_v2_job.layer : key => one([for env in job.template[0].template[0].containers[0].env : env.value if env.name == "INGEST_MEMORY_MIB"]) } == {
+      "2" = "1843", "3" = "3686", "4" = "7372", "5" = "14745", "6" = "29491", "7" = "29491", "8" = "29491"
+    }
+    error_message = "a worker must be told its share: nine tenths of the task's memory"
   }
 }
 
@@ -55,9 +63,21 @@ run "the_plan_knows_better" {
   }
   assert {
     condition = { for fleet in local.fleets : fleet.layers[0] => "${fleet.cpu} ${fleet.memory_gib}" } == {
-      "2" = "1 1.5", "3" = "6 20", "4" = "1 0.5", "5" = "4 16", "6" = "8 32", "7" = "8 32", "8" = "8 32"
+      "2" = "1 1.5", "3" = "6 20", "4" = "1 1", "5" = "4 16", "6" = "8 32", "7" = "8 32", "8" = "8 32"
     }
-    error_message = "memory must be what is given for the layer, or else what the plan says, or else the curve's"
+    error_message = "memory must be what is given for the layer, or else what the plan says but 1 GiB at least, or else the curve's"
+  }
+}
+
+run "the_table_takes_so_many_tasks" {
+  command = plan
+  variables {
+    layer_tasks = { "2" = 40, "3" = 6, "4" = 9 }
+    by_layer    = { "4" = { max = 50 } }
+  }
+  assert {
+    condition     = [for fleet in local.fleets : [fleet.start, fleet.max]] == [[10, 40], [6, 6], [10, 50], [8, 8], [2, 2], [1, 1], [1, 1]]
+    error_message = "a layer's tasks must be those that are given for it, or else those of the plan, or else the curve's"
   }
 }
 
@@ -82,9 +102,15 @@ run "overrides" {
   }
   assert {
     condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) if contains(["2", "4", "5", "6"], key) } == {
-      "2" = "--layers 2", "4" = "--layers 4 --processes 2", "5" = "--layers 5", "6" = "--layers 6 --processes 1"
+      "2" = "--layers 2 --processes 2", "4" = "--layers 4 --processes 2", "5" = "--layers 5 --processes 6", "6" = "--layers 6 --processes 1"
     }
     error_message = "CPUs that are asked for must be so many workers, unless their number is given"
+  }
+  assert {
+    condition = { for key, job in google_cloud_run_v2_job.layer : key => one([for env in job.template[0].template[0].containers[0].env : env.value if env.name == "INGEST_MEMORY_MIB"]) if contains(["2", "4", "5"], key) } == {
+      "2" = "460", "4" = "4147", "5" = "3686"
+    }
+    error_message = "workers that share a task must share its memory"
   }
   assert {
     condition     = { for key, job in google_cloud_run_v2_job.layer : key => "${job.template[0].template[0].timeout} ${job.template[0].template[0].max_retries}" } == { for key in ["2", "3", "4", "5", "6", "7", "8"] : key => key == "5" ? "1800s 10" : "21600s 0" }
@@ -104,7 +130,7 @@ run "dispatch_is_told" {
   }
   assert {
     condition = jsondecode(nonsensitive(google_storage_bucket_object.fleets.content)).fleets[1] == {
-      job   = "projects/any-project/locations/us-east1/jobs/chunkedgraph-ingest-l3", layers = [3]
+      job   = "projects/any-project/locations/us-central1/jobs/chunkedgraph-ingest-l3", layers = [3]
       start = 10, factor = 2, period = 300, max = 125, cpu = 1, memory_gib = 4
     }
     error_message = "not what dispatch reads of a layer"

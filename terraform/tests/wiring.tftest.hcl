@@ -8,6 +8,7 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
+mock_provider "time" {}
 
 variables {
   project           = "any-project"
@@ -15,6 +16,7 @@ variables {
   tables            = ["fly", "fly_test"]
   input_buckets     = ["edges-bucket", "components-bucket"]
   bigtable_instance = "graphs"
+  image             = "registry.example/ingest:0123456789ab"
   alert_emails      = ["a@example.org"]
 }
 
@@ -34,6 +36,32 @@ run "all" {
       its.name == "chunkedgraph-ingest-l${key}" && its.topic == google_pubsub_topic.layer[key].id
     ]) && length(google_pubsub_subscription.layer) == 5
     error_message = "each layer's subscription must have the name of its topic, and receive from it"
+  }
+}
+
+run "what_takes_a_while_is_waited_for" {
+  command = plan
+  assert {
+    condition     = time_sleep.apis.create_duration == "60s" && time_sleep.apis.triggers.apis == join(" ", sort(keys(google_project_service.api)))
+    error_message = "a service is refused right after it was switched on, one that is added later as well"
+  }
+  assert {
+    condition = (
+      time_sleep.build_grants.create_duration == "180s"
+      && time_sleep.build_grants.triggers.account == google_storage_bucket_iam_member.build_source.member
+      && time_sleep.build_grants.triggers.account == google_artifact_registry_repository_iam_member.build_writes.member
+      && time_sleep.build_grants.triggers.bucket == google_storage_bucket_iam_member.build_source.bucket
+      && time_sleep.build_grants.triggers.images == google_artifact_registry_repository.images.id
+    )
+    error_message = "builds must wait for the grants that they need"
+  }
+  assert {
+    condition = (
+      time_sleep.dispatch_grants.create_duration == "180s"
+      && time_sleep.dispatch_grants.triggers.caller == google_cloud_run_v2_service_iam_member.scheduler_dispatch.member
+      && time_sleep.dispatch_grants.triggers.function == google_cloudfunctions2_function.dispatch.id
+    )
+    error_message = "the scheduler's first calls must not be refused"
   }
 }
 
@@ -166,6 +194,8 @@ run "environment_variables_are_exact" {
         INGEST_DATABASE = "chunkedgraph-ingest"
         INGEST_SCRATCH  = "gs://any-project-chunkedgraph-ingest-scratch"
         INGEST_PREFIX   = "chunkedgraph-ingest"
+        # sizes.tftest.hcl looks at the number.
+        INGEST_MEMORY_MIB = one([for env in job.template[0].template[0].containers[0].env : env.value if env.name == "INGEST_MEMORY_MIB"])
       }
     ])
     error_message = "not the variables that a worker reads"

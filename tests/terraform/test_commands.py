@@ -30,3 +30,15 @@ def test_assertions(outcome: Outcome) -> None:
     }
     assert len(written) > 30
     assert outcome.runs == dict.fromkeys(written, "pass")
+
+
+def test_no_alert_policy_mixes(outcome: Outcome) -> None:
+    """A policy that asks in PromQL has that one condition: Monitoring refuses any other."""
+    policies = [
+        one for state in outcome.states.values() for one in state if one.type == "google_monitoring_alert_policy"
+    ]
+    assert policies
+    for policy in policies:
+        conditions = policy.values["conditions"]
+        asked = [one for one in conditions if one["condition_prometheus_query_language"]]
+        assert not asked or len(conditions) == 1, policy.address

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from functions.registry import NEEDED, read_progress
+from jobs import memory_limit
 from shared.dispatch.fleet import decode_fleets
 from shared.environment import EMULATORS, Environment
 from tests.terraform.tool import REPOSITORY, Resource, environment
-
-SHARE = {"INGEST_MEMORY_MIB"}
-"""Read by workers, and told by jobs.task: a worker's share of the container."""
 
 STAND_INS = {*EMULATORS, "CLOUD_RUN_EMULATOR_HOST"}
 """Read in tests and on a developer's machine; a task that was told one would work on nothing real."""
@@ -40,8 +38,8 @@ def of_functions(resources: list[Resource]) -> dict[str, dict[str, str]]:
 
 
 def test_jobs_get_what_workers_read(resources: list[Resource]) -> None:
-    """Each job has the variables of shared.environment, but those of stand-ins and of a worker's share."""
-    read = asked(REPOSITORY / "shared" / "environment.py") - STAND_INS - SHARE
+    """Each job has the variables of shared.environment, but those of stand-ins."""
+    read = asked(REPOSITORY / "shared" / "environment.py") - STAND_INS
     jobs = [one for one in resources if one.type == "google_cloud_run_v2_job"]
     assert len(jobs) == 5
     assert [set(environment(job)) for job in jobs] == [read] * 5
@@ -54,6 +52,17 @@ def test_workers_understand_it(resources: list[Resource]) -> None:
     assert (told.project, told.instance, told.database) == ("any-project", "graphs", "chunkedgraph-ingest")
     assert (told.scratch, told.prefix) == ("gs://any-project-chunkedgraph-ingest-scratch", "chunkedgraph-ingest")
     assert not told.hosts
+
+
+def test_a_worker_has_the_share_that_a_task_would_give_it(resources: list[Resource]) -> None:
+    """The part of the memory that Terraform gives each worker is the part that jobs.memory_limit counts with."""
+    jobs = [one for one in resources if one.type == "google_cloud_run_v2_job"]
+    for job in jobs:
+        container = job.values["template"][0]["template"][0]["containers"][0]
+        mib = int(container["resources"][0]["limits"]["memory"].removesuffix("Mi"))
+        processes = int(container["args"][container["args"].index("--processes") + 1])
+        assert mib >= 1024
+        assert environment(job)["INGEST_MEMORY_MIB"] == str(int(mib * memory_limit.USABLE / processes))
 
 
 @pytest.mark.parametrize("name", ["dead_letter", "dispatch"])

@@ -28,7 +28,7 @@ def test_events_are_logged(resources: list[Resource]) -> None:
 
 def test_fields_are_logged(resources: list[Resource]) -> None:
     """Every field that a metric takes out of a line is a field of the lines of attempts."""
-    source = ast.parse((REPOSITORY / "shared" / "run" / "attempt.py").read_text())
+    source = ast.parse((REPOSITORY / "shared" / "work" / "attempt.py").read_text())
     keys = {
         key.value
         for node in ast.walk(source)

@@ -27,6 +27,7 @@ mock_provider "google" {
   alias  = "billing"
   source = "./tests/mocks"
 }
+mock_provider "time" {}
 run "planned" {
   command = plan
   assert {
@@ -49,6 +50,10 @@ def planned(terraform: Command, folder: Path, values: str, content: str, conditi
         test.unlink()
         (folder / values).unlink()
     return read_messages(done.stdout, done.stderr)
+
+
+IMAGE = {"image": "registry.example/ingest:0123456789ab"}
+"""What `make image` leaves."""
 
 
 def declared() -> set[str]:
@@ -86,11 +91,13 @@ def test_what_the_plan_writes_is_taken(terraform: Command, folder: Path) -> None
     volume = VolumeFacts((0, 0, 0), (50_000, 40_000, 20_000), (8.0, 8.0, 40.0))
     plan = make_plan(dataset, volume, False)
     needed = needs(describe(plan, dataset, volume))
-    values = tfvars(dataset, "fly", plan.grid, needed, "any-project", "graphs")
+    values = tfvars(dataset, "fly", plan.grid, needed, "any-project", "graphs") | IMAGE
     assert set(values) <= declared()
     stages = schedule(needed)
     assert len(stages) > 5 and len({stage.memory_gib for stage in stages}) > 2
-    machines = "; ".join(f"{one.layer} {one.cpu} {one.memory_gib:g} {fleet_tasks(one.layer)}" for one in stages)
+    machines = "; ".join(
+        f"{one.layer} {one.cpu} {max(1, one.memory_gib):g} {fleet_tasks(one.layer)}" for one in stages
+    )
     told = 'join("; ", [for its in local.fleets : "${its.layers[0]} ${its.cpu} ${its.memory_gib} ${its.max}"])'
     outcome = planned(terraform, folder, "dataset.tfvars.json", json.dumps(values), f'{told} == "{machines}"')
     assert not outcome.problems, "\n".join(outcome.problems)
