@@ -24,6 +24,7 @@ ALLOWED = {
     "verify": {"errors", "plan", "inputs", "table", "build", "run"},
     "memory": {"errors", "plan", "table", "run", "dispatch"},
     "files": {"errors", "run"},
+    "ranges": {"errors", "inputs", "files"},
     "gcp": {"errors", "plan", "table", "run", "dispatch"},
 }
 """Room -> the rooms of shared/ that it may import. Data flows the other way."""
