@@ -107,10 +107,10 @@ class Shards:
         self._read_through(readers, chunk)
         for shard, reader in readers.items():
             found[shard] = index = reader.index
-            self._cache.put(shard, index, index.size)
             for number, block in enumerate(reader.blocks):
                 fresh[shard, number] = block
                 self._cache.put((shard, number), block, block.nbytes + 200)
+            self._cache.put(shard, index, index.size)  # last, so that its blocks do not push it out
         return {shard: index for shard, index in found.items() if index is not None}
 
     def _read_through(self, readers: Mapping[Shard, IndexReader], chunk: Chunk) -> None:
