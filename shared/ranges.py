@@ -6,6 +6,7 @@ cannot be read is an error, never missing. Folders on disk are read directly, as
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,20 +58,24 @@ class _Disk:
         self._path, self._folder = path, folder
 
     def read(self, ranges: Sequence[Range]) -> list[bytes | None]:
-        return [self._one(wanted) for wanted in ranges]
+        found: list[bytes | None] = []
+        for name, wanted in itertools.groupby(ranges, lambda each: each.name):
+            found += self._parts(name, list(wanted))
+        return found
 
-    def _one(self, wanted: Range) -> bytes | None:
+    def _parts(self, name: str, wanted: Sequence[Range]) -> Sequence[bytes | None]:
+        """Parts of one file, which is opened once for them."""
         try:
-            file = os.open(f"{self._path}/{wanted.name}", os.O_RDONLY)
+            file = os.open(f"{self._path}/{name}", os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
-            self._check_missing(wanted.name)
-            return None
+            self._check_missing(name)
+            return [None] * len(wanted)
         except OSError as error:
-            _fail(self._folder, wanted.name, error)
+            _fail(self._folder, name, error)
         try:
-            return _part(file, wanted.start, wanted.length)
+            return [_part(file, start, length) for _, start, length in wanted]
         except OSError as error:
-            _fail(self._folder, wanted.name, error)
+            _fail(self._folder, name, error)
         finally:
             os.close(file)
 

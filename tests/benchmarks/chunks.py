@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from jobs.example import ExampleParams
+from jobs.example import ExampleParams, make_example
 from jobs.example.files import COMPONENTS, EDGES
 from shared.build.codec import encode_handoff
 from shared.build.emit import Built
@@ -84,7 +84,7 @@ def example(folder: Path, params: ExampleParams) -> dict[str, str]:
     """Where the files of an example are, which is made unless it is there."""
     place = folder / "-".join(map(str, (*params.grid, *params.chunk_size, params.supervoxel_size)))
     if not (place / "truth.npz").exists():
-        makeexample(place, params)
+        make_example(place, params)
     return {"edges": str(place / EDGES), "components": str(place / COMPONENTS)}
 
 

@@ -48,10 +48,8 @@ def read_components(
     parts: dict[int, list[Index]] = defaultdict(list)
     for entry, low, high in zip(entries, ends, ends[1:], strict=False):
         parts[entry.keys[0]].append(numbers[low:high])
-    return {
-        one: _components(found, [part for other in others for part in parts[keys[other]]])
-        for one, others in around.items()
-    }
+    together = [[part for other in others for part in parts[keys[other]]] for others in around.values()]
+    return dict(zip(around, _components(found, together), strict=True))
 
 
 def _first_ones(entries: Sequence[Entry]) -> list[Entry]:
@@ -71,19 +69,34 @@ def _check(shards: Shards, chunk: Chunk, entries: Sequence[Entry], ends: Sequenc
         raise DataError(shards.file(entry.shard), chunk, reason)
 
 
-def _components(found: Ids, parts: Sequence[Index]) -> Components:
-    """The components of the pairs in `parts`, positions in `found`."""
-    pairs = np.concatenate([np.zeros((0, 2), np.int64), *parts])
-    if not len(pairs):
-        return Components()
-    listed = np.zeros(len(found), dtype=bool)
-    listed[pairs] = True
-    count = int(listed.sum())
-    return Components(found[listed], _labels(count, (np.cumsum(listed) - 1)[pairs]))
+def _components(found: Ids, together: Sequence[Sequence[Index]]) -> list[Components]:
+    """For each of several lists of pairs, positions in `found`, the components that they make.
+
+    All of them are one graph, each list with vertices of its own, since a call takes longer than it works.
+    """
+    graphs: list[Index] = []
+    vertices: list[Ids] = []
+    count = 0
+    for parts in together:
+        pairs = np.concatenate([np.zeros((0, 2), np.int64), *parts])
+        listed = np.zeros(len(found), dtype=bool)
+        listed[pairs] = True
+        graphs.append((np.cumsum(listed) + (count - 1))[pairs])
+        vertices.append(found[listed])
+        count += len(vertices[-1])
+    labels = _labels(count, np.concatenate(graphs))
+    each = np.split(labels, np.cumsum([len(ids) for ids in vertices])[:-1])
+    # A component has vertices of one list alone, and the first one of each list begins a component.
+    return [
+        Components(ids, numbers - numbers[0]) if len(ids) else Components()
+        for ids, numbers in zip(vertices, each, strict=True)
+    ]
 
 
 def _labels(count: int, pairs: Index) -> Index:
     """The component of each of `count` vertices, numbered by the smallest one in it."""
+    if not count:
+        return np.zeros(0, np.int64)
     # Imported here: it takes longer than all other imports of a build.
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
