@@ -26,6 +26,8 @@ PAIR = 16
 """Bytes of a pair of supervoxels."""
 
 Index = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int32]
+"""Pairs (n, 2) of positions among ids; 32 bits are enough, as no more than 2^28 pairs are read at once."""
 
 
 def read_components(
@@ -43,9 +45,8 @@ def read_components(
     pairs = np.frombuffer(b"".join(payloads), "<u8").reshape(-1, 2)
     ends = np.cumsum([0, *(len(payload) // PAIR for payload in payloads)]).tolist()
     _check(shards, chunk, entries, ends, pairs)
-    found, at = np.unique(pairs, return_inverse=True)
-    numbers = at.reshape(-1, 2)
-    parts: dict[int, list[Index]] = defaultdict(list)
+    found, numbers = _numbered(pairs)
+    parts: dict[int, list[Positions]] = defaultdict(list)
     for entry, low, high in zip(entries, ends, ends[1:], strict=False):
         parts[entry.keys[0]].append(numbers[low:high])
     together = [[part for other in others for part in parts[keys[other]]] for others in around.values()]
@@ -69,19 +70,31 @@ def _check(shards: Shards, chunk: Chunk, entries: Sequence[Entry], ends: Sequenc
         raise DataError(shards.file(entry.shard), chunk, reason)
 
 
-def _components(found: Ids, together: Sequence[Sequence[Index]]) -> list[Components]:
+def _numbered(pairs: npt.NDArray[np.uint64]) -> tuple[Ids, Positions]:
+    """The distinct ids of the pairs, sorted, and the pairs as positions among them."""
+    ids = pairs.T.ravel()  # one column, then the other: the first is mostly sorted, which this sort makes use of
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    new = np.ones(len(ids), dtype=bool)
+    new[1:] = ids[1:] != ids[:-1]
+    numbers = np.empty(len(ids), dtype=np.int32)
+    numbers[order] = np.cumsum(new, dtype=np.int32) - 1
+    return ids[new], numbers.reshape(2, -1).T
+
+
+def _components(found: Ids, together: Sequence[Sequence[Positions]]) -> list[Components]:
     """For each of several lists of pairs, positions in `found`, the components that they make.
 
     All of them are one graph, each list with vertices of its own, since a call takes longer than it works.
     """
-    graphs: list[Index] = []
+    graphs: list[Positions] = []
     vertices: list[Ids] = []
     count = 0
     for parts in together:
-        pairs = np.concatenate([np.zeros((0, 2), np.int64), *parts])
+        pairs = np.concatenate([np.zeros((0, 2), np.int32), *parts])
         listed = np.zeros(len(found), dtype=bool)
         listed[pairs] = True
-        graphs.append((np.cumsum(listed) + (count - 1))[pairs])
+        graphs.append((np.cumsum(listed, dtype=np.int32) + np.int32(count - 1))[pairs])
         vertices.append(found[listed])
         count += len(vertices[-1])
     labels = _labels(count, np.concatenate(graphs))
@@ -93,7 +106,7 @@ def _components(found: Ids, together: Sequence[Sequence[Index]]) -> list[Compone
     ]
 
 
-def _labels(count: int, pairs: Index) -> Index:
+def _labels(count: int, pairs: Positions) -> Index:
     """The component of each of `count` vertices, numbered by the smallest one in it."""
     if not count:
         return np.zeros(0, np.int64)

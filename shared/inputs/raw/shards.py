@@ -24,6 +24,9 @@ from shared.plan.ids import Ids
 MOST_BYTES = MAX_DECOMPRESSED
 """Bytes of all payloads that are read for one chunk at once."""
 
+GAP = 1 << 16
+"""Bytes between two payloads that are read with them rather than asked for around."""
+
 
 class Shard(NamedTuple):
     """The name of a shard, and how many chunk ids are the key of an entry in it (1 or 2)."""
@@ -63,32 +66,41 @@ class Shards:
         places = [(shard, at) for shard, index in indexes.items() for at in index.holding(wanted[shard])]
         found: list[Entry] = []
         for (shard, at), block in zip(places, self._blocks(indexes, places, chunk, fresh), strict=True):
-            keys = shard.keys
-            hit = (block[:, :keys, None] == wanted[shard]).any(axis=(1, 2)).nonzero()[0]
-            for number in hit.tolist():
+            hits = (block[:, : shard.keys, None] == wanted[shard]).nonzero()[0]
+            for number in dict.fromkeys(hits.tolist()):
                 *key, offset, size = block[number].tolist()
                 found.append(Entry(shard, at * BLOCK + number, tuple(key), offset, size))
         return found
 
     def payloads(self, entries: Sequence[Entry], width: int, chunk: Chunk) -> list[memoryview]:
         """The payload of each entry without its checksum: a whole number of records of `width` bytes."""
-        self._check_places(entries, width, chunk)
-        found: list[memoryview] = []
-        read = self._reader.read([Range(each.shard.name, each.offset, each.size) for each in entries])
-        for entry, data in zip(entries, read, strict=True):
-            data = self._there(entry.shard, data)
-            if len(data) < entry.size:
-                raise self._damaged(
-                    entry, chunk, f"claims {entry.size} bytes at {entry.offset}, {len(data)} are there"
-                )
-            payload = memoryview(data)[:-CRC]
-            stored, crc = int.from_bytes(data[-CRC:], "little"), crc32(payload)
-            if stored != crc:
-                raise self._damaged(
-                    entry, chunk, f"has the checksum {stored:#010x}, and its bytes have {crc:#010x}"
-                )
-            found.append(payload)
-        return found
+        spans: list[Range] = []
+        places = [0] * len(entries)
+        name, start, end = "", 0, 0
+        for at in self._checked(entries, width, chunk):
+            shard, _, _, offset, size = entries[at]
+            if shard.name == name and offset - end <= GAP:
+                spans[-1] = Range(name, start, offset + size - start)
+            else:
+                name, start = shard.name, offset
+                spans.append(Range(name, start, size))
+            end = offset + size
+            places[at] = len(spans) - 1
+        read = self._reader.read(spans) if spans else []
+        return [self._payload(entry, spans[at], read[at], chunk) for entry, at in zip(entries, places, strict=True)]
+
+    def _payload(self, entry: Entry, span: Range, data: bytes | None, chunk: Chunk) -> memoryview:
+        """A payload in what was read together, its checksum checked and left away."""
+        start = entry.offset - span.start
+        stored = memoryview(self._there(entry.shard, data))[start : start + entry.size]
+        if len(stored) < entry.size:
+            reason = f"claims {entry.size} bytes at {entry.offset}, {len(stored)} are there"
+            raise self._damaged(entry, chunk, reason)
+        payload = stored[:-CRC]
+        claimed, found = int.from_bytes(stored[-CRC:], "little"), crc32(payload)
+        if claimed != found:
+            raise self._damaged(entry, chunk, f"has the checksum {claimed:#010x}, and its bytes have {found:#010x}")
+        return payload
 
     def _indexes(
         self, shards: Sequence[Shard], chunk: Chunk, fresh: dict[tuple[Shard, int], Block]
@@ -146,7 +158,8 @@ class Shards:
             self._cache.put((shard, at), block, block.nbytes + 200)
         return list(found.values())
 
-    def _check_places(self, entries: Sequence[Entry], width: int, chunk: Chunk) -> None:
+    def _checked(self, entries: Sequence[Entry], width: int, chunk: Chunk) -> list[int]:
+        """Positions of the entries in the order in which their payloads lie, once their places can be right."""
         for entry in entries:
             if entry.size < CRC or (entry.size - CRC) % width:
                 reason = f"has {entry.size} bytes, no whole number of records of {width} and a checksum of {CRC}"
@@ -155,10 +168,6 @@ class Shards:
                 raise self._damaged(
                     entry, chunk, f"claims {entry.size} bytes at {entry.offset}, where no file has any"
                 )
-        in_order = sorted(entries, key=lambda entry: (entry.shard, entry.offset))
-        for one, other in itertools.pairwise(in_order):
-            if one.shard == other.shard and one.offset + one.size > other.offset:
-                raise self._damaged(other, chunk, f"lies over the payload of {one}")
         total = sum(entry.size for entry in entries)
         if total > MOST_BYTES:
             largest = max(entries, key=lambda entry: entry.size)
@@ -166,6 +175,12 @@ class Shards:
                 f"has {largest.size} of {total} bytes for this chunk, more than the {MOST_BYTES} that it may have"
             )
             raise self._damaged(largest, chunk, reason)
+        in_order = sorted(range(len(entries)), key=lambda at: (entries[at].shard.name, entries[at].offset))
+        for before, at in itertools.pairwise(in_order):
+            one, other = entries[before], entries[at]
+            if one.offset + one.size > other.offset and one.shard.name == other.shard.name:
+                raise self._damaged(other, chunk, f"lies over the payload of {one}")
+        return in_order
 
     def _damaged(self, entry: Entry, chunk: Chunk, reason: str) -> DataError:
         return DataError(self.file(entry.shard), chunk, f"{entry} {reason}")
