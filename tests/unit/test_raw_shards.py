@@ -106,6 +106,22 @@ def test_index_anywhere(in_front: bool) -> None:
     assert read(shards_of(data), 7) == [b"payload."]
 
 
+def test_payloads_in_any_order() -> None:
+    """Payloads come in the order of the index, wherever they lie; those close together are read with one request,
+    whatever is between them."""
+    parts = [struct.pack("<Q", at) for at in range(4)]
+    stored = [part + struct.pack("<I", crc32(part)) for part in parts]
+    far = bytes(module.GAP + 1)
+    body = stored[3] + b"?" * 7 + stored[1] + far + stored[0] + stored[2]
+    places = [20 + body.index(part) for part in stored]
+    reader = MemoryRanges({ONE.name: with_index([(7, place, 12) for place in places], body)})
+    shards = Shards(reader, Cache())
+    found = shards.entries({ONE: wanted(7)}, CHUNK)
+    reader.asked.clear()
+    assert [bytes(part) for part in shards.payloads(found, 8, CHUNK)] == parts
+    assert reader.asked == [Range(ONE.name, 20, 31), Range(ONE.name, places[0], 24)]
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.binary(max_size=3)), max_size=60),
     st.lists(st.integers(0, 42), min_size=1, max_size=5, unique=True),

