@@ -30,7 +30,7 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
     """Builds the chunk with two lower neighbours of each example."""
     rows: list[dict[str, object]] = []
     for params in SIZES:
-        record = replace(record_of(params.grid), **_example(folder, params))
+        record = replace(record_of(params.grid), **example(folder, params))
         build = partial(_build, record, sources_of(record), Chunk(2, 1, 1, 0))
         build()
         best = Spent(float("inf"), float("inf"))
@@ -60,7 +60,7 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
 def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict[str, object]:
     """CPU of each layer of a whole volume of such chunks."""
     params = replace(size, grid=(8, 4, 4))
-    record, place = replace(record_of(params.grid, schema), **_example(folder, params)), MemoryStorage()
+    record, place = replace(record_of(params.grid, schema), **example(folder, params)), MemoryStorage()
     sources = sources_of(record, place)
     best: dict[int, float] = {}
     for _ in range(repeats):
@@ -80,7 +80,7 @@ def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict
     }
 
 
-def _example(folder: Path, params: ExampleParams) -> dict[str, str]:
+def example(folder: Path, params: ExampleParams) -> dict[str, str]:
     """Where the files of an example are, which is made unless it is there."""
     place = folder / "-".join(map(str, (*params.grid, *params.chunk_size, params.supervoxel_size)))
     if not (place / "truth.npz").exists():

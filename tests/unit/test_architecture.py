@@ -33,6 +33,7 @@ ALLOWED = {
     "operate": BASE | {"plan", "inputs", "table", "chunks", "run", "work", "verify"},
     "dispatch": BASE | {"plan", "run", "operate"},
     "files": BASE,
+    "ranges": BASE | {"inputs", "files"},
     "memory": BASE | {"plan", "table", "run", "dispatch", "files"},
     "gcp": BASE | {"plan", "table", "run", "dispatch", "files"},
 }
