@@ -110,7 +110,7 @@ def test_failed_replayed_discarded(
     dry = operator("replay", "--dry-run")
     assert "would queue 2 chunks" in dry.stdout and operator.failed() == found
     assert operator("discard").returncode == Exit.REFUSED
-    assert operator("discard", 2).returncode == Exit.INTERRUPTED and operator.failed() == found
+    assert operator("discard", 2).returncode == Exit.REFUSED and operator.failed() == found
     given_up = operator("discard", "--chunk", "2 7 3 2", "--yes")
     assert given_up.returncode == 0 and "layer 6: 1 of 1 chunks" in given_up.stdout
     assert {chunk: failure["state"] for chunk, failure in operator.failed().items()} == {

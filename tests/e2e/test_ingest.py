@@ -96,12 +96,13 @@ def test_ingest_and_all_that_follows(cli: Run, variables: dict[str, str], exampl
     queued = cli("chunk", 2, 1, 1, 1, "--graph", graph)
     assert queued.returncode == 0 and "queued" in queued.stdout
 
-    assert cli("reset", "--graph", graph).returncode == Exit.INTERRUPTED
+    asked = cli("reset", "--graph", graph)
+    assert asked.returncode == Exit.REFUSED and "YES=1" in asked.stderr
     assert cli("reset", "--graph", graph, "--yes").returncode == 0
     fresh = json.loads(cli("status", "--graph", graph, "--json").stdout)
     assert not fresh["finished"] and sum(layer["done"] for layer in fresh["layers"]) == 0
     refused = cli("ingest", example / "dataset.yml", "--graph", graph)
-    assert refused.returncode == Exit.REFUSED and "RESUME=1" in refused.stderr
+    assert refused.returncode == Exit.REFUSED and f"make resume GRAPH={graph}" in refused.stderr
     assert cli("ingest", example / "dataset.yml", "--graph", graph, "--resume", "--workers", 2).returncode == 0
     assert rows(run.table) == before
 

@@ -80,7 +80,7 @@ def test_refusals(cli: Run, variables: dict[str, str], example: Path, graph: str
     assert stated.returncode == Exit.REFUSED and f"make upgrade GRAPH={graph}" in stated.stderr
     assert cli("reset", "--graph", graph, "--yes").returncode == 0
     unfinished = cli("upgrade", "--graph", graph)
-    assert unfinished.returncode == Exit.REFUSED and "RESUME=1" in unfinished.stderr
+    assert unfinished.returncode == Exit.REFUSED and "make resume GRAPH=" in unfinished.stderr
     assert cli("ingest", dataset, "--graph", graph, "--test", "--resume", "--workers", 1).returncode == 0
     run = opened(variables, graph)
     key = counter_key(run.record.plan.ids.chunk_id(run.record.plan.grid.root), 7)
