@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from jobs.console import Ended
 from jobs.deployed import kick
@@ -16,8 +15,6 @@ from shared.operate.replay import current_failures
 from shared.operate.run import Run
 from shared.operate.status import RunStatus
 from shared.run.ports import Failure, State
-from shared.work.open_runs import OpenRuns
-from shared.work.worker import Worker
 
 
 def work_until_done(run: Run, workers: int) -> None:
@@ -41,16 +38,7 @@ def work_until_done(run: Run, workers: int) -> None:
 def _watch_here(run: Run) -> RunStatus:
     """Builds with a worker in a thread of this process."""
     stop = threading.Event()
-    worker = Worker(
-        run.backend.queue(run.record.plan.layers),
-        OpenRuns(run.backend, time.monotonic),
-        "here",
-        time.monotonic,
-        stop.is_set,
-        wait=stop.wait,
-        classify=run.backend.classify,
-    )
-    thread = threading.Thread(target=worker.run, args=(3600.0, 0.1), daemon=True)
+    thread = threading.Thread(target=run.work, args=(stop.is_set, 3600.0, stop.wait), daemon=True)
     thread.start()
     try:
         return watch(run, lambda _: thread.is_alive())

@@ -4,7 +4,7 @@
     run.status(), run.failures()        how far it is, what failed
     run.pause(), run.resume()           hold it; go on, whatever was lost
     run.replay(…), run.discard(…)       what becomes of chunks in the dead letters
-    run.queue_layer(…), run.queue_chunk(…), run.build(…)
+    run.queue_layer(…), run.queue_chunk(…), run.build(…), run.work()
     run.verify(), run.upgrade(), run.reset()
 
 Nothing here parses, prints or starts a machine: who queues something with tasks elsewhere has them started
@@ -41,8 +41,9 @@ from shared.run.registry import Registry, need_record
 from shared.table.columns import META_KEY
 from shared.table.meta import start_cells
 from shared.timestamps import now
-from shared.work.open_runs import open_run
+from shared.work.open_runs import OpenRuns, open_run
 from shared.work.steps import OpenRun
+from shared.work.worker import Worker
 
 Totals = dict[int, dict[str, int]]
 """What the layers of a finished run came to: counts by name, by layer."""
@@ -213,6 +214,29 @@ class Run:
         """Builds one chunk here and writes nothing; raises what its build raises."""
         self.need_chunk(chunk)
         return self.opened.sources.build(self.record, chunk)
+
+    def work(
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        idle_seconds: float = 0.0,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> int:
+        """Builds what is queued with one worker in this thread, until nothing came for `idle_seconds` or
+        `stopped` says so; the number of chunks done. What runs in memory is built so."""
+        queue = self.backend.queue(self.record.plan.layers)
+        worker = Worker(
+            queue,
+            OpenRuns(self.backend, time.monotonic),
+            "here",
+            time.monotonic,
+            stopped,
+            wait,
+            classify=self.backend.classify,
+        )
+        try:
+            return worker.run(idle_seconds, poll_seconds=0.1)
+        finally:
+            queue.close()
 
     def verify(self, truth: str | None = None) -> Verification:
         """Checks the whole table of a finished run; `truth` in place of the record's. StateError before the end."""

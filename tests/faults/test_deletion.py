@@ -19,8 +19,7 @@ from shared.operate.begin import begin, find
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
 from shared.run.ports import Storage
-from shared.work.open_runs import OpenRuns
-from tests.harness import checked_of, worker_of
+from tests.harness import checked_of
 from tests.volumes import random_volume
 
 VOLUME = random_volume(11, (2, 1, 1), size=3)
@@ -49,9 +48,7 @@ STEPS: dict[str, Callable[[Run], Any]] = {
     "layer": lambda run: run.queue_layer(2),
     "chunk": lambda run: run.queue_chunk(Chunk(2, 0, 0, 0)),
     "build": lambda run: run.build(Chunk(2, 1, 0, 0)),
-    "work": lambda run: worker_of(
-        run.backend.queue(run.record.plan.layers), OpenRuns(run.backend, lambda: 0.0)
-    ).run(0.0),
+    "work": Run.work,
     "drop the table": lambda run: run.backend.tables.pop(run.record.table, None),
     "begin": lambda run: None,
     "down": lambda run: clearing.delete_graphs(run.backend.storage(run.backend.scratch)),

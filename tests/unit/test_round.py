@@ -9,10 +9,12 @@ import pytest
 
 from shared.dispatch.fleet import Fleet
 from shared.dispatch.round import dispatch, waiting_chunks
-from shared.errors import StateError
+from shared.errors import DataError, StateError
 from shared.memory.dispatch import MemoryBoard, MemoryJobs
 from shared.run import control
+from shared.run.events import Event
 from shared.run.ports import Failure
+from shared.run.record import RECORD_NAME
 from shared.run.registry import Registry
 from tests.harness import MemoryRun, backend_of, worker_of
 from tests.volumes import random_volume
@@ -142,3 +144,18 @@ def test_log(board: MemoryBoard, caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage() == "dispatch.turn"
     fields = vars(record)["fields"]
     assert fields == {"job": "j-l2", "layers": [2], "waiting": 9, "running": 0, "started": 2}
+
+
+def test_one_unreadable_graph_stops_no_other(
+    run: MemoryRun, board: MemoryBoard, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A round goes on with the other graphs, and says which one it left out and why; alone it is an error."""
+    broken = MemoryRun.of(VOLUME, graph="broken").start()
+    board.announce("broken")
+    broken.scratch.put(RECORD_NAME, b'{"version": 99}')
+    assert waiting_chunks(board, Registry(backend_of(run, broken)))[2] == VOLUME.plan.total(2)
+    (line,) = [record for record in caplog.records if record.message == Event.GRAPH_UNREADABLE]
+    assert line.fields["graph"] == "broken" and "version 99" in line.fields["reason"]
+    board.withdraw("graph")
+    with pytest.raises(DataError, match="version 99"):
+        waiting_chunks(board, Registry(backend_of(run, broken)))
