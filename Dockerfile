@@ -42,7 +42,8 @@ RUN python3 -m venv --system-site-packages /opt/venv \
 FROM system
 
 LABEL org.opencontainers.image.title="chunkedgraph-ingest" \
-      org.opencontainers.image.description="Workers that build a chunked graph in Bigtable"
+      org.opencontainers.image.description="Workers that build a chunked graph in Bigtable" \
+      org.opencontainers.image.version="0.9.0"
 
 # A number, as Kubernetes and policies want it; the name is for people.
 RUN useradd --no-log-init --create-home --uid 10001 worker

@@ -14,11 +14,13 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from shared.version import VERSION
+
 MAX_TRACEBACK = 8000
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line with severity, time and message, as Cloud Logging reads them, and what all
+    """One JSON object a line with severity, time and message, as Cloud Logging reads them, version, and what all
     lines of this process have in common."""
 
     def __init__(self, common: Mapping[str, object] | None = None) -> None:
@@ -31,6 +33,7 @@ class JsonFormatter(logging.Formatter):
             "severity": record.levelname,
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "message": record.getMessage(),
+            "version": VERSION,
             **self._common,
             **getattr(record, "fields", {}),
         }

@@ -29,4 +29,5 @@ def show_verification(run: Run, truth: Path | None = None) -> None:
     if found.violation_count:
         say(f"table {run.record.table} has {found.violation_count:,} violations")
         raise Ended(Exit.FAULTY)
-    say(f"table {run.record.table} agrees with {', '.join(found.compared)}")
+    compared = ", ".join(found.compared).replace(f"{Path.cwd()}/", "")
+    say(f"table {run.record.table} agrees with {compared}")

@@ -76,7 +76,7 @@ class Checked:
         )
 
 
-def check(path: Path, graph: str, test: bool, schema: int | None = None) -> Checked:
+def check(path: Path, graph: str, test: bool = False, schema: int | None = None) -> Checked:
     """Reads a dataset file and what it names; ConfigError with every problem at once.
 
     `schema` overrides the file's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -213,6 +214,12 @@ def test_without_emulators(variables: dict[str, str], example: Path, graph: str,
     assert "apt-get install" in done.stdout and "agrees with" in done.stdout
 
 
+def words(text: str) -> list[str]:
+    """The words of what an ingest prints, without times of layers, nor the progress that a slow machine shows."""
+    lines = (re.sub(r"^( +\d .*?)( +[\d.,]+){2}$", r"\1", line) for line in text.splitlines())
+    return " ".join(line for line in lines if not re.match(r"layer \d+: \d", line)).split()
+
+
 def test_the_example(cli: Run, variables: dict[str, str], graph: str, tmp_path: Path) -> None:
     """The example of the README, whole: two workers build its 6 layers, and it agrees with its truth."""
     folder = tmp_path / "example"
@@ -222,5 +229,9 @@ def test_the_example(cli: Run, variables: dict[str, str], graph: str, tmp_path: 
     truth = folder / "truth.npz"
     done = cli("ingest", tmp_path / "example.yml", "--graph", graph, "--workers", 2, "--truth", truth)
     assert (done.returncode, str(truth) in done.stdout) == (0, True), done
+    said = done.stdout.replace(graph, "example").replace(str(truth), "build/example/truth.npz")
+    readme = (REPOSITORY / "README.md").read_text()
+    sample = readme[readme.index("    created table example") :].split("\n\n")[0]
+    assert words(sample) == words(said.split("next:")[0])
     totals = json.loads(cli("status", "--graph", graph, "--json").stdout)["layers"]
     assert [layer["total"] for layer in totals] == [135, 30, 6, 2, 1]

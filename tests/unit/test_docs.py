@@ -9,8 +9,10 @@ import click
 import pytest
 
 from jobs.cli import cli
+from jobs.example import ExampleParams, make_example
 from shared import environment
 from shared.exit_codes import Exit
+from shared.version import VERSION
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -62,9 +64,30 @@ def test_environment_variables() -> None:
     assert documented == read | {"INGEST_GRAPH", "INGEST_WORKERS"}
 
 
+def test_one_version() -> None:
+    """The image's label and the newest entry of the changes have the version of shared/version.py."""
+    dockerfile, changes = ((REPOSITORY / name).read_text() for name in ("Dockerfile", "CHANGELOG.md"))
+    assert f'org.opencontainers.image.version="{VERSION}"' in dockerfile
+    newest = re.search(r"^## (\S+)", changes, re.MULTILINE)
+    assert newest is not None and newest[1] == VERSION
+
+
+def test_as_a_library(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's lines of Python run as they stand, on the example, and print what their comments say."""
+    make_example(tmp_path / "build" / "example", ExampleParams())
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "example.yml").write_text((REPOSITORY / "configs" / "example.yml").read_text())
+    monkeypatch.chdir(tmp_path)
+    source = README.split("```python\n")[1].split("```")[0]
+    exec(compile(source, "README.md", "exec"), {})
+    said = re.findall(r"^print\(.*#\s*(.*)$", source, re.MULTILINE)
+    assert capsys.readouterr().out.splitlines() == said[-2:]
+
+
 def test_links_lead_somewhere() -> None:
     """Relative links of the documents lead to files that exist."""
-    for text in (README, ARCHITECTURE):
+    others = [(REPOSITORY / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
+    for text in (README, ARCHITECTURE, *others):
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert (REPOSITORY / target).exists(), target
     for path in re.findall(r"shared/[\w/]+\.py|tests/[\w/]+\.py", ARCHITECTURE):

@@ -12,6 +12,7 @@ import pytest
 from shared.logs import JsonFormatter, TextFormatter, set_up
 from shared.plan.grid import Chunk
 from shared.run.events import Event
+from shared.version import VERSION
 
 
 def record(level: int = logging.INFO, **extra: object) -> logging.LogRecord:
@@ -34,6 +35,7 @@ def test_json() -> None:
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "severity": "INFO",
+        "version": VERSION,
         "message": "chunk.done",
         "layer": 2,
         "chunk": [2, 1, 2, 3],
