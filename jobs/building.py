@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from jobs.console import Ended
-from jobs.deployed import kick
+from jobs.deployed import dispatch_now
 from jobs.local.cloudrun import LocalCloudRun
 from jobs.output import say
 from jobs.progress import watch
@@ -50,7 +50,7 @@ def _watch_here(run: Run) -> RunStatus:
 def _watch_cloud(run: Run, backend: GoogleBackend) -> RunStatus:
     """Has tasks started at once, and watches them; an interrupt ends the watching alone."""
     try:
-        kick(backend)
+        dispatch_now(backend)
         return watch(run, lambda _: True)
     except KeyboardInterrupt as interrupt:
         say(f"the run goes on in the cloud; see: make status {run.where}. To hold it: make pause {run.where}")

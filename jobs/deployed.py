@@ -74,7 +74,7 @@ def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
     ]
 
 
-def kick(backend: GoogleBackend, more: Mapping[int, int] | None = None) -> None:
+def dispatch_now(backend: GoogleBackend, more: Mapping[int, int] | None = None) -> None:
     """A round of dispatch at once, where tasks run in a project; `more` chunks a layer wait that no record
     tells of. What it could not start, the dispatch function starts within a minute."""
     if backend.project is None:

@@ -1,8 +1,7 @@
-"""The library: everything that decides, computes or stores, importable without any cloud package.
+"""The library: everything that decides, computes or stores. A room is one idea; dependencies point one way:
 
-Dependencies point one way, and a test keeps it so:
+    plan <- estimate, inputs, table <- chunks <- run <- work, verify <- operate <- dispatch <- memory, gcp
 
-    errors <- plan <- inputs, table <- build <- run <- gcp <- jobs, functions
-
-Only `shared.gcp` imports google.cloud packages.
+with `errors`, `classify`, `exit_codes`, `logs`, `timestamps`, `version` and `environment` below all of them. Only
+`shared.gcp` imports Google's libraries, so the rest works without any cloud package. ARCHITECTURE.md says why.
 """

@@ -7,7 +7,7 @@ import traceback
 import click
 
 from jobs.console import Ended, chunk_argument, command, graph_option, open_run, running_backend
-from jobs.deployed import kick
+from jobs.deployed import dispatch_now
 from jobs.output import put, say
 from shared.classify import Kind
 from shared.operate.run import Run
@@ -25,7 +25,7 @@ def chunk(chunk: Chunk, graph: str) -> None:
     """Queue a CHUNK (L X Y Z) of a run once more; building it again changes nothing else."""
     backend = running_backend()
     Run.open(backend, graph).queue_chunk(chunk)
-    kick(backend, {chunk.layer: 1})
+    dispatch_now(backend, {chunk.layer: 1})
     say(f"queued chunk {chunk}; workers of layer {chunk.layer} take it")
 
 

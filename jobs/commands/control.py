@@ -19,7 +19,7 @@ from jobs.console import (
     workers_option,
     yes_option,
 )
-from jobs.deployed import kick
+from jobs.deployed import dispatch_now
 from jobs.output import say
 from shared.operate.run import Run
 from shared.timestamps import now
@@ -47,7 +47,7 @@ def resume(graph: str, workers: int, truth: Path | None) -> None:
     queued = sum(run.resume().values())
     say(f"resumed {graph}: queued {queued:,} chunks that were not done and wait for nothing")
     if backend.project is not None:
-        kick(backend)
+        dispatch_now(backend)
         say(f"tasks in the cloud take them; see: make status {run.where}")
         return
     if run.record.upgrade:

@@ -18,7 +18,7 @@ from jobs.console import (
     some,
     yes_option,
 )
-from jobs.deployed import kick
+from jobs.deployed import dispatch_now
 from jobs.output import put, put_json, say
 from shared.errors import StateError
 from shared.operate.replay import never_built
@@ -82,7 +82,7 @@ def replay(layer: int | None, chunks: tuple[Chunk, ...], dry_run: bool, graph: s
         say(f"would queue {len(wanted):,} chunks of {graph}")
         return
     count = run.replay(wanted)
-    kick(backend)
+    dispatch_now(backend)
     say(f"queued {count:,} chunks of {graph} again; where no workers run: make resume {run.where}")
 
 
