@@ -68,8 +68,8 @@ def put_tfvars(variables: Mapping[str, object], dataset: Path, out: Path | None)
     if "bigtable_instance" not in variables:
         told = (
             "is not given, so neither Terraform nor `make ingest` knows where the table is to be: name the "
-            "Bigtable instance here, or give INSTANCE=… to both. One that is there is used; to have it created, describe it "
-            "as bigtable_cluster in terraform/terraform.tfvars too"
+            "Bigtable instance here, or give INSTANCE=… to both. One that is there is used; to have it created, "
+            "describe it as bigtable_cluster in terraform/terraform.tfvars too"
         )
         raise ConfigError([Problem(str(dataset), "backend_client.CONFIG.INSTANCE", None, told)])
     strange = unknown(variables, VARIABLES.read_text())

@@ -196,7 +196,8 @@ class Completion(Protocol):
 
 
 class Board(Protocol):
-    """Which graphs have work, and whose turn it is to start tasks: kept where all who dispatch see it."""
+    """Which graphs have work, whose turn it is to start tasks, and what is remembered of who had turns: kept where
+    all who dispatch see it."""
 
     def announce(self, graph: str) -> None:
         """Dispatch looks at this graph from now on."""
@@ -212,6 +213,12 @@ class Board(Protocol):
 
     def release(self, name: str) -> None:
         """Gives a turn back."""
+
+    def remember(self, name: str, facts: Mapping[str, float | str]) -> None:
+        """Keeps a few plain values, in place of those that were kept of `name` before; apart from its turn."""
+
+    def recall(self, name: str) -> Mapping[str, float | str]:
+        """What is kept of `name`; nothing if nothing is."""
 
 
 @dataclass(frozen=True)
