@@ -63,6 +63,10 @@ class Queue(Protocol):
         """The next delivery from the layers that this queue was opened for, the highest layer
         first; None if none came within `timeout` seconds."""
 
+    @property
+    def answered(self) -> bool:
+        """Whether the queue has been reached since something was asked for, be it that nothing waits."""
+
     def close(self) -> None:
         """Gives back what was received and not handed out, and ends the connection."""
 
@@ -236,8 +240,9 @@ class Table(Protocol):
     def exists(self) -> bool:
         """Whether the table is there."""
 
-    def create(self, families: Sequence[Family]) -> None:
-        """Makes the table with its families and garbage-collection rules; StateError if it is there."""
+    def create(self, families: Sequence[Family], splits: Sequence[bytes] = ()) -> None:
+        """Makes the table with its families and garbage-collection rules, split at these keys from the
+        beginning; StateError if it is there."""
 
     def families(self) -> list[Family]:
         """The families that the table has, by name; StateError without the table."""
