@@ -74,4 +74,4 @@ def _status(graph: str, board: Board, registry: Registry) -> tuple[str, RunStatu
     if registry.control(graph).paused:
         return name, RunStatus([])
     progress = completion.progress(record.plan.layers)
-    return name, run_status(record.plan, progress, completion.failures(), {}, 0.0)
+    return name, run_status(record.plan, progress, registry.failures(graph, record.run), {}, 0.0)

@@ -1,4 +1,4 @@
-"""Sums over large layers: by parts the same as as a whole, within their time, and as they were where none is left."""
+"""Sums over large layers: by parts the same as in one, within their time, and as they were where none is left."""
 
 from __future__ import annotations
 
