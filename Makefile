@@ -105,8 +105,7 @@ SAID = $(if $(filter command%,$(origin $(1))),-var $(2)=$(call quoted,$($(1))))
 VARS = -var project=$(call quoted,$(PROJECT)) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
 
 tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
-	$(NEED_DATASET)@mkdir -p build && $(CLI) plan $(call quoted,$(DATASET)) --tfvars > build/tfvars.json
-	@mv build/tfvars.json terraform/dataset.auto.tfvars.json && echo "wrote terraform/dataset.auto.tfvars.json"
+	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) --tfvars --out terraform/dataset.auto.tfvars.json
 
 bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed, below build/functions
 	@$(PYTHON) -m functions.bundle

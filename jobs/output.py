@@ -13,9 +13,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from rich.console import Console
+
+from shared.errors import StateError
 
 
 class _Own(io.TextIOBase):
@@ -97,6 +100,29 @@ def put(text: str) -> None:
 def put_json(value: Any, indent: int | None = None) -> None:
     """One JSON value and nothing else."""
     put(json.dumps(value, indent=indent))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes one JSON value to a file, in place of any other only once it is there as a whole and can be read.
+
+    StateError if it cannot be written; what was there before stays then.
+    """
+    text = json.dumps(value, indent=2) + "\n"
+    # No name that ends in .json: whoever reads all such files of a folder must not meet half of one.
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if json.loads(partial.read_text(encoding="utf-8")) != json.loads(text):
+            raise StateError(f"{path}: what was written reads otherwise; nothing was changed")
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        raise StateError(f"{path} cannot be written ({error}); nothing was changed") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def put_rows(rows: Sequence[tuple[str, ...]], texts: Sequence[int] = ()) -> None:

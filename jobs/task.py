@@ -28,7 +28,9 @@ def main(processes: int | None, arguments: tuple[str, ...]) -> None:
     """Run worker processes until all have ended; ARGUMENTS are those of jobs.worker."""
     count = processes or cpus()
     command = [sys.executable, "-m", "jobs.worker", *arguments]
-    environ = {"INGEST_MEMORY_MIB": str(memory.share(count))} | dict(os.environ)
+    environ = dict(os.environ)
+    # Terraform says it; where nobody does, the container is asked, by files that Cloud Run promises nothing of.
+    environ["INGEST_MEMORY_MIB"] = environ.get("INGEST_MEMORY_MIB") or str(memory.share(count))
     if count == 1:
         # In this process' place: one to start, one to signal, one whose end counts.
         os.chdir(REPOSITORY)

@@ -2,6 +2,7 @@
 
     plan <- estimate, inputs, table <- chunks <- run <- work, verify <- operate <- dispatch <- memory, gcp
 
-with `errors`, `classify`, `exit_codes`, `logs`, `timestamps`, `version` and `environment` below all of them. Only
-`shared.gcp` imports Google's libraries, so the rest works without any cloud package. ARCHITECTURE.md says why.
+with `errors`, `bucket_credentials`, `classify`, `exit_codes`, `logs`, `timestamps`, `version` and `environment`
+below all. Only `shared.gcp` imports Google's libraries, so the rest works without any cloud package.
+ARCHITECTURE.md says why.
 """

@@ -3,7 +3,8 @@
 Invariants: bytes come back as they were put, under exactly the name they were given, and a reader
 never sees half an object. Buckets go through cloud-files (an object's Content-Encoding is undone, as
 any HTTP reader does). Folders on disk do not: cloud-files writes in place, and looks for `x.gz` when
-asked for `x`.
+asked for `x`. Within a process a bucket of Google's has one kind of credentials: cloud-files keeps the connections
+of a bucket and hands them to whoever asks, whatever credentials he gives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, Protocol
 
+from shared.bucket_credentials import DEFAULT, bucket_of, used_for
 from shared.classify import Kind, Table
 from shared.errors import IngestError
 
@@ -39,15 +41,20 @@ def bucket_errors() -> Table:
 class CloudFilesStorage:
     """One folder: `gs://…`, `s3://…`, `file://…` or a bare path; answers `shared.run.ports.Storage`.
 
-    Raises IngestError, here for a folder that cannot be understood, and in every method for what
-    cannot be read or written, with folder and name.
+    `credentials` are used for a bucket of Google's in the place of those that cloud-files finds, by everyone in
+    this process. Raises IngestError, here for a folder that cannot be understood, and in every method for what
+    cannot be read or written, with folder and name, and whose credentials were used.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, credentials: object | None = None) -> None:
         protocol, separator, path = folder.partition("://")
+        self._own = credentials is not None
         if separator and protocol != "file":
             self._folder = folder.rstrip("/")
-            self._place: _Place = _Bucket(self._folder)
+            bucket = bucket_of(self._folder)
+            if credentials is not None and bucket is not None:
+                _use(bucket, credentials)
+            self._place: _Place = _Bucket(self._folder, credentials if bucket else None)
         else:
             disk = Path(os.path.abspath(path if separator else folder))
             self._folder = f"file://{disk}"
@@ -100,7 +107,28 @@ class CloudFilesStorage:
                 raise IngestError(f"{self._folder}: {name!r} is no name of an object below this folder")
 
     def _fail(self, name: str, verb: str, error: Exception) -> NoReturn:
-        raise IngestError(f"{self._folder}: {name} cannot be {verb}: {type(error).__name__}: {error}") from error
+        used = f" with {DEFAULT}" if self._own and bucket_of(self._folder) else used_for(self._folder)
+        raise IngestError(
+            f"{self._folder}: {name} cannot be {verb}{used}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _use(bucket: str, credentials: object) -> None:
+    """Has every connection to a bucket of Google's made with these credentials from now on, whoever asks."""
+    from cloudfiles import interfaces
+    from cloudfiles.connectionpools import ConnectionPool, GCloudBucketPool
+
+    class OwnPool(GCloudBucketPool):  # type: ignore[misc]  # the library has no types
+        def __init__(self) -> None:
+            # Not the one above, which reads secret files, and prints when there are none.
+            self.bucket, self.project, self.request_payer = bucket, None, None
+            self.credentials = credentials
+            ConnectionPool.__init__(self)
+
+    with interfaces.GCS_BUCKET_POOL_LOCK:
+        key = interfaces.GCloudBucketPoolParams(bucket, None)
+        if getattr(interfaces.GC_POOL.get(key), "credentials", None) is not credentials:
+            interfaces.GC_POOL[key] = OwnPool()
 
 
 Fail = Callable[[str, str, Exception], NoReturn]
@@ -174,13 +202,13 @@ class _Disk:
 
 
 class _Bucket:
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, secrets: object | None) -> None:
         # Imported here: half of a second that a run on disk need not spend.
         from cloudfiles import CloudFiles
         from cloudfiles.exceptions import UnsupportedProtocolError
 
         try:
-            self._files: Any = CloudFiles(folder, progress=False, num_threads=THREADS)
+            self._files: Any = CloudFiles(folder, progress=False, num_threads=THREADS, secrets=secrets)
         except (UnsupportedProtocolError, ValueError) as error:
             raise IngestError(f"{folder}: cloud-files does not take this for a folder: {error}") from error
         if self._files.protocol == "file":

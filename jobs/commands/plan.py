@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from jobs.console import command, dataset_path, environment, named_graph_option, schema_option
-from jobs.output import put, put_json, put_rows, say
+from jobs.output import put, put_json, put_rows, say, write_json
 from jobs.paths import REPOSITORY
+from shared.errors import ConfigError, Problem, StateError
 from shared.estimate.bill import bill, waiting_usd
 from shared.estimate.needs import VOXELS_A_SUPERVOXEL, LayerNeeds, needs
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices, load_prices
 from shared.estimate.report import PlanReport, describe
 from shared.estimate.schedule import NODES, as_rows, remarks, schedule
-from shared.estimate.tfvars import tfvars
+from shared.estimate.tfvars import tfvars, unknown
 from shared.operate.check import check
 
 PRICES = REPOSITORY / "configs" / "prices.yml"
 """List prices, for the bill of a plan."""
+
+VARIABLES = REPOSITORY / "terraform" / "variables.tf"
+"""Where Terraform's variables are declared."""
 
 
 @command("plan")
@@ -30,8 +35,13 @@ PRICES = REPOSITORY / "configs" / "prices.yml"
 @click.option(
     "--tfvars", "as_tfvars", is_flag=True, help="Terraform's variables for all of DATASET, as JSON, alone."
 )
-def plan(dataset: str, graph: str | None, test: bool, schema: int | None, as_tfvars: bool) -> None:
-    """Print layers, work, hours and an estimate of the bill of DATASET; creates nothing."""
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --tfvars: the file to write.")
+def plan(
+    dataset: str, graph: str | None, test: bool, schema: int | None, as_tfvars: bool, out: Path | None
+) -> None:
+    """Print layers, work, hours and an estimate of the bill of DATASET; creates nothing in the cloud."""
+    if out is not None and not as_tfvars:
+        raise click.UsageError("--out is the file for --tfvars")
     path = dataset_path(dataset)
     checked = check(path, graph or path.stem, test and not as_tfvars, schema)
     report = describe(checked.plan, checked.dataset, checked.volume)
@@ -39,7 +49,7 @@ def plan(dataset: str, graph: str | None, test: bool, schema: int | None, as_tfv
     if as_tfvars:
         known = environment()
         grid = checked.plan.grid
-        put_json(tfvars(checked.dataset, checked.table, grid, needed, known.project, known.instance), indent=2)
+        put_tfvars(tfvars(checked.dataset, checked.table, grid, needed, known.project, known.instance), path, out)
         return
     prices = load_prices(PRICES)
     say(f"{path}: table {checked.table}")
@@ -47,6 +57,29 @@ def plan(dataset: str, graph: str | None, test: bool, schema: int | None, as_tfv
     for name, value in report.totals():
         put(f"{name:24}{value}")
     put_estimate(report, needed, prices)
+
+
+def put_tfvars(variables: Mapping[str, object], dataset: Path, out: Path | None) -> None:
+    """Writes Terraform's variables to `out`, whole and known to Terraform, or to standard output.
+
+    ConfigError where the Bigtable instance is not known, before an image is built for it: the same file has to
+    tell it to `ingest`. StateError for a variable that this release's Terraform files do not have.
+    """
+    if "bigtable_instance" not in variables:
+        told = (
+            "is not given, so neither Terraform nor `make ingest` knows where the table is to be: name the "
+            "Bigtable instance here, or give INSTANCE=… to both. One that is there is used; to have it created, "
+            "describe it as bigtable_cluster in terraform/terraform.tfvars too"
+        )
+        raise ConfigError([Problem(str(dataset), "backend_client.CONFIG.INSTANCE", None, told)])
+    strange = unknown(variables, VARIABLES.read_text())
+    if strange:
+        raise StateError(f"{VARIABLES} declares no {', '.join(strange)}; are terraform/ and jobs/ of one release?")
+    if out is None:
+        put_json(variables, indent=2)
+        return
+    write_json(out, variables)
+    say(f"wrote {out}")
 
 
 def put_estimate(report: PlanReport, needed: Sequence[LayerNeeds], prices: Prices) -> None:

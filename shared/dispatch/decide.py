@@ -1,8 +1,9 @@
 """How many tasks of a fleet are started now: plain numbers in, a number out.
 
-A cold table has one tablet on one server, and splits as it is written to; everything at once would only
-queue up before it, so tasks grow by a factor a period. Invariants: never more tasks than the fleet's
-limit; one execution at most, whatever waits; nothing for work that those who run will do anyway.
+A cold table has few tablets on few servers, and splits as it is written to; everything at once would only
+queue up before it, so tasks grow by a factor a period, and only while that brings something
+(`shared.dispatch.growth`). Invariants: never more tasks than the fleet's limit; one execution at most,
+whatever waits; nothing for work that those who run will do anyway.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ class Running:
     tasks: int = 0
 
 
-def tasks_to_start(fleet: Fleet, waiting: int, running: Running) -> int:
-    """The tasks of the next execution, 0 for none; `waiting` chunks are queued for the fleet's layers."""
+def tasks_to_start(fleet: Fleet, waiting: int, running: Running, allowed: int) -> int:
+    """The tasks of the next execution, 0 for none; `waiting` chunks are queued for the fleet's layers, and
+    `allowed` is how many tasks it may have by its growth."""
     if waiting <= 0 or running.executions >= MAX_EXECUTIONS:
         return 0
     useful = max(min(waiting, fleet.start), -(-waiting // CHUNKS_A_TASK))
-    allowed = max(fleet.start, int(running.tasks * fleet.factor))
     return max(0, min(useful, allowed, fleet.max, running.tasks + MAX_TASKS) - running.tasks)

@@ -1,23 +1,22 @@
-"""One round of dispatch: what waits, by our own completion records; then at most one execution a fleet.
+"""One round of dispatch: for each fleet that chunks wait for, at most one execution is started.
 
-Why not Pub/Sub's backlog: its metrics lag by minutes. Invariants: rounds may run at the same time or twice
-(schedulers fire so): a fleet's turn is claimed before tasks are started, and counts for a period. A turn
-whose start fails is given back; one whose dispatcher died costs a period.
+Invariants: rounds may run at the same time or twice (schedulers fire so): a fleet's turn is claimed before
+tasks are started, and counts for a period. A turn whose start fails is given back; one whose dispatcher died
+costs a period. What is remembered of a fleet's pace may be lost or written twice: then it is measured again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.dispatch.decide import tasks_to_start
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, decode_fleets
+from shared.dispatch.growth import Pace, Seen, most_tasks, paced
 from shared.dispatch.ports import Jobs
+from shared.dispatch.waiting import Waiting, waiting_chunks
 from shared.errors import StateError
-from shared.operate.status import run_status
-from shared.run.done import is_finished
 from shared.run.events import Event
 from shared.run.ports import Board, Storage
 from shared.run.registry import Registry
@@ -27,13 +26,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Turn:
-    """What became of one fleet in a round: chunks that wait for it, its tasks before, and those started."""
+    """What became of one fleet in a round: chunks that wait for it, its tasks before, those started, and how
+    many it may have by what they get done."""
 
     job: str
     layers: tuple[int, ...]
     waiting: int
     running: int
     started: int
+    allowed: int = 0
     error: str = ""
 
 
@@ -56,65 +57,27 @@ def one_round(
     `more` chunks a layer wait that no record tells of; `now` is in seconds since 1970.
     """
     board = registry.progress.board()
-    return dispatch(fleets, waiting_chunks(board, registry) + Counter(more or {}), board, jobs, now)
+    return dispatch(fleets, waiting_chunks(board, registry).with_more(more or {}), board, jobs, now)
 
 
-def waiting_chunks(board: Board, registry: Registry) -> Counter[int]:
-    """Chunks a layer that are queued and not done, over all graphs on the board; of paused ones none.
-
-    Graphs whose run is over, or gone, are taken off the board. Whatever is wrong with one graph is logged
-    with its name, and keeps no other from being looked at; raised if not one could be.
-    """
-    found: Counter[int] = Counter()
-    errors: list[Exception] = []
-    graphs = board.graphs()
-    for graph in graphs:
-        try:
-            found.update(_waiting_of(graph, board, registry))
-        except Exception as error:
-            errors.append(error)
-            fields = {"graph": graph, "error": type(error).__name__, "reason": str(error)[:1000]}
-            _log.error(Event.GRAPH_UNREADABLE, extra={"fields": fields})
-    if errors and len(errors) == len(graphs):
-        raise errors[0]
-    return found
-
-
-def _waiting_of(graph: str, board: Board, registry: Registry) -> dict[int, int]:
-    record = registry.record(graph)
-    if record is None:
-        board.withdraw(graph)
-        return {}
-    completion = registry.completion(graph, record.run)
-    if is_finished(record, completion):
-        board.withdraw(graph)
-        return {}
-    if registry.control(graph).paused:
-        return {}
-    progress = completion.progress(record.plan.layers)
-    status = run_status(record.plan, progress, completion.failures(), {}, 0.0)
-    return {layer.layer: layer.queued for layer in status.layers}
-
-
-def dispatch(
-    fleets: Sequence[Fleet], waiting: Mapping[int, int], board: Board, jobs: Jobs, now: float
-) -> list[Turn]:
+def dispatch(fleets: Sequence[Fleet], waiting: Waiting, board: Board, jobs: Jobs, now: float) -> list[Turn]:
     """Starts tasks where chunks wait; what became of each fleet that has any. A fleet that cannot be
     started says so in its turn and keeps no other from starting."""
     turns = []
     for fleet in fleets:
-        chunks = sum(waiting.get(layer, 0) for layer in fleet.layers)
+        chunks = sum(waiting.chunks.get(layer, 0) for layer in fleet.layers)
         if chunks:
-            turns.append(_turn(fleet, chunks, board, jobs, now))
+            turns.append(_turn(fleet, chunks, waiting, board, jobs, now))
     return turns
 
 
-def _turn(fleet: Fleet, chunks: int, board: Board, jobs: Jobs, now: float) -> Turn:
-    running = started = 0
+def _turn(fleet: Fleet, chunks: int, waiting: Waiting, board: Board, jobs: Jobs, now: float) -> Turn:
+    running = started = allowed = 0
     error = ""
     try:
         found = jobs.running(fleet.job)
-        running, wanted = found.tasks, tasks_to_start(fleet, chunks, found)
+        running, allowed = found.tasks, _allowed(fleet, found.tasks, waiting, board, now)
+        wanted = tasks_to_start(fleet, chunks, found, allowed)
         if wanted and board.claim(fleet.name, now, fleet.period):
             try:
                 jobs.run(fleet.job, wanted)
@@ -124,9 +87,20 @@ def _turn(fleet: Fleet, chunks: int, board: Board, jobs: Jobs, now: float) -> Tu
             started = wanted
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
-    turn = Turn(fleet.job, fleet.layers, chunks, running, started, error)
+    turn = Turn(fleet.job, fleet.layers, chunks, running, started, allowed, error)
     _tell(turn)
     return turn
+
+
+def _allowed(fleet: Fleet, tasks: int, waiting: Waiting, board: Board, now: float) -> int:
+    """How many tasks the fleet may have, by what is remembered of it and seen now."""
+    runs = {run for layer in fleet.layers for run in waiting.runs.get(layer, ())}
+    done = sum(waiting.done.get(layer, 0) for layer in fleet.layers)
+    before = Pace.of_facts(board.recall(fleet.name))
+    pace = paced(before, Seen(" ".join(sorted(runs)), now, tasks, done), fleet.period)
+    if pace != before:
+        board.remember(fleet.name, pace.as_facts())
+    return most_tasks(fleet, pace, now)
 
 
 def _tell(turn: Turn) -> None:
@@ -135,6 +109,7 @@ def _tell(turn: Turn) -> None:
         "layers": list(turn.layers),
         "waiting": turn.waiting,
         "running": turn.running,
+        "allowed": turn.allowed,
         "started": turn.started,
     }
     if turn.error:

@@ -23,7 +23,7 @@ RECORD_BYTES = 1_000
 """Of a Firestore document with its names and three index entries, by the rules of its documentation
 (about 400 for the document, 150 an entry)."""
 
-HANDOFF_MONTHS = 3
+HANDOFF_MONTHS = 1.5
 """How long hand-offs are kept (handoff_days in terraform/variables.tf)."""
 
 TABLE_MONTHS = 1
@@ -127,7 +127,7 @@ def _lines(
     yield Line("Cloud Storage", "files written", counts.puts, "class A", storage.class_a)
     yield Line("Cloud Storage", "files read", gets, "class B", storage.class_b)
     handoffs = sum(layer.handoff_bytes for layer in needs) / GIB * HANDOFF_MONTHS
-    yield Line("Cloud Storage", f"hand-offs, {HANDOFF_MONTHS} months", handoffs, "GiB-months", storage.gib_month)
+    yield Line("Cloud Storage", f"hand-offs, {HANDOFF_MONTHS:g} months", handoffs, "GiB-months", storage.gib_month)
 
 
 def _row(line: Line) -> tuple[str, ...]:

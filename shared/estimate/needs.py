@@ -70,7 +70,8 @@ PARENT_BYTES = (40e6, 120.0)
 
 PROCESS_BYTES = 170e6
 """Memory of a worker without a chunk: 138 MB after 585 chunks without content through the emulators; the rest is
-assumed for TLS and the clients of buckets, which emulators do without."""
+assumed for TLS and the clients of buckets, which emulators do without. Nobody has measured it on Cloud Run, so
+a task has 1 GiB whatever this comes to (`shared.estimate.schedule.LEAST_GIB`)."""
 
 USABLE = 0.9
 """The part of a container's memory that its workers may take (as in jobs/memory_limit.py)."""

@@ -1,8 +1,9 @@
 """How long a run takes with the fleets and the table that Terraform makes unless told otherwise.
 
 Invariants: a layer has no more tasks than its fleet, than it has chunks, and than the table's nodes
-take the rows of; more tasks would wait for the table, and be paid for it. The layers are counted one
-after another, though they overlap, and without the first minutes in which a fleet grows.
+take the rows of; more tasks would wait for the table, and be paid for it. Its fleet may have a few times as
+many, as what a node takes of our rows is not known, and no more. The layers are counted one after another,
+though they overlap, and without the first minutes in which a fleet grows.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ FLEET_TASKS = 500
 FLEET_FALL = 4
 """By how much that is divided with each layer above (fleet.fall there)."""
 
-NODES = 10
-"""Nodes of the table at most (bigtable_cluster.max_nodes there)."""
+NODES = 30
+"""Nodes of the table at most (ten times bigtable_cluster.min_nodes there, and what a project has in a zone
+until it asks for more). A run waits for its nodes: three times as many are the same node-hours, and so the
+same bill, in a third of the time."""
 
 ROWS_A_NODE = 14_000
 """Rows a second that a node with SSD takes, for rows of 1 kB (Bigtable documentation, "Understand
 performance"). Ours have a tenth of that, so fewer nodes may do; there is no figure for them."""
+
+HEADROOM = 4
+"""How many times the tasks that the table is reckoned to take the rows of a fleet may have: the documented
+figure is for rows of ten times the size of ours. Dispatch stops long before, where more tasks bring nothing
+(shared/dispatch/growth.py), so this only bounds what a mistake costs."""
 
 UTILISATION = 0.6
 """The share of a node's CPU that is used (bigtable_cluster.cpu_target there)."""
@@ -32,8 +40,10 @@ UTILISATION = 0.6
 MACHINES = ((1, 4.0), (2, 8.0), (4, 16.0), (6, 24.0), (8, 32.0))
 """Cloud Run: CPUs and the most GiB that a machine with so many may have."""
 
-LEAST_GIB = 0.5
-"""Cloud Run: the least memory of a machine with a whole CPU."""
+LEAST_GIB = 1.0
+"""The least memory of a task, twice what Cloud Run asks of a machine with a whole CPU: what a worker takes there
+is an estimate (`shared.estimate.needs.PROCESS_BYTES`), and a task that is too small is killed again and again.
+It makes tasks cost 5 % more."""
 
 STEP_GIB = 0.5
 """Memory of a machine is rounded up to a multiple of this."""
@@ -51,9 +61,11 @@ class Stage:
     """Whether Cloud Run has a machine with so much memory; if not, the largest is counted."""
     tasks: int
     fleet: int
-    """Tasks that the fleet and the chunks would allow."""
+    """Tasks that its fleet may have: HEADROOM times those of use, and no more than chunks and fleets allow."""
     hours: float
     nodes: int
+    limited: bool = False
+    """Whether the table's nodes are what keeps the tasks so few."""
 
     @property
     def task_hours(self) -> float:
@@ -79,11 +91,11 @@ def fleet_tasks(layer: int) -> int:
 def _stage(layer: LayerNeeds) -> Stage:
     memory = rounded_gib(layer.memory_gib)
     cpu = next(cpu for cpu, most in MACHINES if memory <= most)
-    fleet = min(layer.chunks, fleet_tasks(layer.layer))
+    allowed = min(layer.chunks, fleet_tasks(layer.layer))
     taken = NODES * ROWS_A_NODE * UTILISATION
     rows_a_task = layer.rows / layer.seconds if layer.seconds else 0.0
-    useful = ceil(taken / rows_a_task) if rows_a_task else fleet
-    tasks = min(fleet, useful)
+    useful = ceil(taken / rows_a_task) if rows_a_task else allowed
+    tasks = min(allowed, useful)
     seconds = max(layer.seconds / tasks, layer.rows / taken) if tasks else 0.0
     return Stage(
         layer=layer.layer,
@@ -91,9 +103,10 @@ def _stage(layer: LayerNeeds) -> Stage:
         memory_gib=memory,
         fits=layer.memory_gib <= memory,
         tasks=tasks,
-        fleet=fleet,
+        fleet=min(allowed, HEADROOM * useful),
         hours=seconds / 3600,
         nodes=ceil(layer.rows / seconds / (ROWS_A_NODE * UTILISATION) - 1e-9) if seconds else 0,
+        limited=useful < allowed,
     )
 
 
@@ -136,13 +149,14 @@ def about(count: float) -> str:
 def remarks(stages: Sequence[Stage]) -> list[str]:
     """What somebody should know who reads the table: what limits it, and what does not fit."""
     found = []
-    held = [stage for stage in stages if stage.tasks < stage.fleet]
+    held = [stage for stage in stages if stage.limited]
     if held:
         found.append(
             f"the table limits layers {_names(held)}: {NODES} nodes take the rows of so few tasks, by the "
             f"{ROWS_A_NODE:,} rows a second that a node is documented to take (rows of 1 kB; of ours it may take "
-            "more). More tasks would wait and be paid for it: set their max in by_layer, or allow more nodes "
-            "(bigtable_cluster.max_nodes), for fewer hours and as many node-hours"
+            "more). More tasks would wait and be paid for it, so dispatch starts no more than bring something, and "
+            f"at most {HEADROOM} times as many. More nodes (bigtable_cluster.max_nodes) mean fewer hours and as "
+            "many node-hours; fewer, as many more hours"
         )
     large = [stage for stage in stages if not stage.fits]
     if large:

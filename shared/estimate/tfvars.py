@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from shared.estimate.needs import LayerNeeds
-from shared.estimate.schedule import rounded_gib
+from shared.estimate.schedule import rounded_gib, schedule
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
 from shared.plan.names import TABLE_NAME
 
 _BUCKET = re.compile(r"(?:[a-z_]+://)?gs://([^/]+)")
 """A location in Google's storage, perhaps with a format before it (precomputed://gs://…)."""
+
+_DECLARED = re.compile(r'^variable "(\w+)" \{', re.MULTILINE)
 
 
 def tfvars(
@@ -34,8 +36,14 @@ def tfvars(
         "input_buckets": buckets([source.EDGES, source.COMPONENTS]),
         "bigtable_instance": instance or client.INSTANCE,
         "layer_memory_gib": {str(layer.layer): rounded_gib(layer.memory_gib) for layer in needs},
+        "layer_tasks": {str(stage.layer): stage.fleet for stage in schedule(needs)},
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def unknown(variables: Iterable[str], declared: str) -> list[str]:
+    """Those of the variables that Terraform would ignore: the text of variables.tf does not declare them."""
+    return sorted(set(variables) - set(_DECLARED.findall(declared)))
 
 
 def buckets(locations: Iterable[str]) -> list[str]:

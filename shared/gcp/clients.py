@@ -1,9 +1,9 @@
 """Where the services are, and how to reach them: the one place that makes clients.
 
-Invariants: with hosts given, a client speaks to exactly those hosts, over an insecure channel and
-without credentials; without, to Google with the application's default credentials. The environment
-is neither read nor set for it, so a variable left over in a shell cannot turn a run towards an
-emulator or away from one. The libraries are imported when the first client is made: they take most
+Invariants: with hosts given, a client speaks to exactly those hosts, over an insecure channel and without
+credentials; without, to Google with the application's default credentials, on behalf of the project that is
+meant. The environment is neither read nor set for it, so a variable left over in a shell cannot turn a run
+towards an emulator or away from one. The libraries are imported when the first client is made: they take most
 of a worker's start.
 """
 
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -71,7 +72,29 @@ def channel(endpoints: Endpoints, host: str | None, service: str, options: Seque
 
     target = f"{service}.googleapis.com:443"
     every = [*_SIZES, *_KEEPALIVE, *options]
-    return grpc_helpers.create_channel(target, default_scopes=SCOPES, options=every)
+    return grpc_helpers.create_channel(
+        target, credentials=credentials(endpoints.project), default_scopes=SCOPES, options=every
+    )
+
+
+@cache
+def credentials(project: str) -> Any:
+    """The application's default credentials, for calls that count towards `project`.
+
+    Those of a user carry a quota project of their own, that of whatever he logged in for, or none, which most
+    services refuse; so do those that `gcloud` made for another project. A service account without one is left as
+    it is: its own project counts, and to name one takes the permission serviceusage.services.use, which workers
+    have no other use for. Raises `google.auth.exceptions.DefaultCredentialsError` where there are none.
+    """
+    import google.auth
+    from google.oauth2.credentials import Credentials as OfUser
+
+    default: Any = google.auth.default
+    found, _ = default(scopes=SCOPES)
+    if getattr(found, "quota_project_id", None) == project or not hasattr(found, "with_quota_project"):
+        return found
+    of_user = isinstance(found, OfUser)
+    return found.with_quota_project(project) if of_user or found.quota_project_id else found
 
 
 def pubsub_channel(endpoints: Endpoints) -> Any:
@@ -117,19 +140,17 @@ def subscriber(endpoints: Endpoints) -> Any:
 
 def firestore(endpoints: Endpoints) -> Any:
     """A client of the Firestore database (`google.cloud.firestore.Client`)."""
-    import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.cloud.firestore import Client
 
-    credentials: Any
+    used: Any
     if endpoints.firestore_host is None:
         _refuse_emulated(endpoints, "firestore")
-        default: Any = google.auth.default
-        credentials, _ = default(scopes=SCOPES)
+        used = credentials(endpoints.project)
     else:
         anonymous: Any = AnonymousCredentials
-        credentials = anonymous()
-    client = Client(project=endpoints.project, database=endpoints.database, credentials=credentials)
+        used = anonymous()
+    client = Client(project=endpoints.project, database=endpoints.database, credentials=used)
     # The library takes an emulator from the environment only, and keeps it here until first use.
     client._emulator_host = endpoints.firestore_host
     return client
@@ -157,18 +178,15 @@ def table_admin(endpoints: Endpoints) -> Any:
 
 def refused_credentials(endpoints: Endpoints) -> str | None:
     """Why the application's default credentials cannot be used; None if they can, or if none are needed."""
-    import google.auth
     from google.auth import exceptions
     from google.auth.transport.requests import Request
 
     hosts = (endpoints.bigtable_host, endpoints.pubsub_host, endpoints.firestore_host, endpoints.run_host)
     if None not in hosts:
         return None
-    default: Any = google.auth.default
     try:
-        credentials, _ = default(scopes=SCOPES)
         request: Any = Request()
-        credentials.refresh(request)
+        credentials(endpoints.project).refresh(request)
     except exceptions.GoogleAuthError as error:
         return f"cannot be used ({error})"
     return None

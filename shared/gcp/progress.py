@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.bucket_credentials import bucket_of
 from shared.classify import Classifier, Classify
 from shared.dispatch.ports import Jobs
 from shared.environment import Environment
 from shared.errors import StateError
 from shared.files import CloudFilesStorage, bucket_errors
-from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
+from shared.gcp.clients import EMULATOR_PROJECT, Endpoints, credentials
 from shared.gcp.faults import google_errors
 from shared.gcp.firestore.board import FirestoreBoard
 from shared.gcp.firestore.completion import FirestoreCompletion
@@ -71,8 +72,11 @@ class GoogleProgress:
         return CLASSIFY
 
     def storage(self, folder: str) -> Storage:
-        """Files of a disk or objects of a bucket."""
-        return CloudFilesStorage(folder)
+        """Files of a disk or objects of a bucket: the scratch bucket by the run's own credentials, whatever secret
+        file a lab has for its inputs."""
+        bucket = bucket_of(self.scratch)
+        own = self.project is not None and bucket is not None and bucket_of(folder) == bucket
+        return CloudFilesStorage(folder, credentials(self.endpoints.project) if own else None)
 
     def completion(self, graph: str, run: str) -> Completion:
         """Records in Firestore."""

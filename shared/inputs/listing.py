@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.bucket_credentials import used_for
 from shared.inputs.reasons import reason_of
 from shared.plan.config import Dataset
 
@@ -33,7 +34,7 @@ def can_list(folder: str, prefix: str, suffix: str) -> str | None:
     except FileNotFoundError:
         return "does not exist; check the path"
     except Exception as error:  # cloud-files raises whatever its protocols raise
-        return f"cannot be listed ({reason_of(error)}); check the path and that you may read it"
+        return f"cannot be listed{used_for(folder)} ({reason_of(error)}); check the path and that you may read it"
     return None if first else f"holds no {prefix}*{suffix}, so there is nothing to ingest; check the path"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.bucket_credentials import used_for
 from shared.errors import ConfigError, Problem
 from shared.inputs.reasons import reason_of
 from shared.plan.volume import VolumeFacts
@@ -27,8 +28,8 @@ def read_volume(path: str) -> VolumeFacts:
         nm_x, nm_y, nm_z = (float(size) for size in volume.mip_resolution(0))
     except Exception as error:  # cloud-volume raises whatever its formats and protocols raise
         consequence = (
-            f"cannot be read as a volume ({reason_of(error)}), so the grid of chunks is unknown; check the "
-            "path (it is the folder that holds `info`) and that you may read it"
+            f"cannot be read as a volume{used_for(path)} ({reason_of(error)}), so the grid of chunks is "
+            "unknown; check the path (it is the folder that holds `info`) and that you may read it"
         )
         raise ConfigError([Problem(path, "info", None, consequence)]) from error
     return VolumeFacts((low_x, low_y, low_z), (high_x, high_y, high_z), (nm_x, nm_y, nm_z))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.dispatch.decide import Running
@@ -10,11 +11,12 @@ from shared.errors import StateError
 
 
 class MemoryBoard:
-    """Answers `shared.dispatch.ports.Board` for the threads of one process."""
+    """Answers `shared.run.ports.Board` for the threads of one process."""
 
     def __init__(self) -> None:
         self._graphs: set[str] = set()
         self._until: dict[str, float] = {}
+        self._facts: dict[str, dict[str, float | str]] = {}
         self._lock = threading.Lock()
 
     def announce(self, graph: str) -> None:
@@ -40,6 +42,14 @@ class MemoryBoard:
     def release(self, name: str) -> None:
         """Gives a turn back."""
         self._until.pop(name, None)
+
+    def remember(self, name: str, facts: Mapping[str, float | str]) -> None:
+        """Keeps a copy of the values."""
+        self._facts[name] = dict(facts)
+
+    def recall(self, name: str) -> dict[str, float | str]:
+        """A copy of what is kept."""
+        return dict(self._facts.get(name, {}))
 
 
 @dataclass

@@ -112,6 +112,9 @@ class MemoryDelivery:
 class MemoryQueue:
     """One opening of a broker; answers `shared.run.ports.Queue`."""
 
+    answered = True
+    """A queue in memory is always there."""
+
     def __init__(self, broker: MemoryBroker, layers: Iterable[int]) -> None:
         self.broker = broker
         self._layers = sorted(set(layers), reverse=True)

@@ -28,8 +28,8 @@ class MemoryTable:
         """Whether `create` was called."""
         return self._families is not None
 
-    def create(self, families: Sequence[Family]) -> None:
-        """Makes the table; StateError if it is there."""
+    def create(self, families: Sequence[Family], splits: Sequence[bytes] = ()) -> None:
+        """Makes the table; StateError if it is there. Splits make no difference to a dictionary."""
         with self._lock:
             if self._families is not None:
                 raise StateError(f"table {self._name} already exists")

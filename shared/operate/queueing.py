@@ -20,6 +20,7 @@ from shared.run.ports import Completion, Queue, State, Storage, Table
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.table.cells import Cells
 from shared.table.columns import families
+from shared.table.splits import splits
 from shared.timestamps import now
 
 Bits = npt.NDArray[np.int64]
@@ -28,7 +29,7 @@ Bits = npt.NDArray[np.int64]
 def start(record: RunRecord, scratch: Storage, table: Table, queue: Queue, start_cells: list[Cells]) -> int:
     """Stores the record, makes the table and queues layer 2; the number of messages."""
     scratch.put(RECORD_NAME, record.encode())
-    table.create(families(record.schema))
+    table.create(families(record.schema), splits(record.plan))
     table.write(start_cells, record.timestamp_ms)
     return queue.publish(2, (record.message(chunk) for chunk in shuffled_chunks(record, 2)))
 

@@ -17,11 +17,24 @@ from shared.run.ports import Completion, Failure, Queue, State
 from shared.run.record import RunRecord
 from shared.work import failures as records
 
+CHECKED = 1_000
+"""Failures of which it is looked up whether they still are any, when a command asks for all once."""
+
 
 def current_failures(record: RunRecord, completion: Completion) -> list[Failure]:
-    """The failures of chunks that are not done, or left something unqueued, by chunk; others are forgotten."""
+    """The failures of chunks that are not done, or left something unqueued, by chunk; others are forgotten.
+
+    Beyond CHECKED of them all count as current. Who builds a chunk takes its failure away, so few are not: those
+    whose worker died in between. A chunk that is queued again for it is found done.
+    """
+    found = completion.failures()
+    return still_failed(record, completion, found[:CHECKED]) + found[CHECKED:]
+
+
+def still_failed(record: RunRecord, completion: Completion, failures: Iterable[Failure]) -> list[Failure]:
+    """Those of the failures that still are any; up to eight reads for each. Others are forgotten."""
     found = []
-    for failure in completion.failures():
+    for failure in failures:
         chunk = failure.chunk
         if not is_done(record, completion, chunk) or left_unqueued(record, completion, chunk):
             found.append(failure)

@@ -1,7 +1,8 @@
 """Waiting for a run to end: one look after the other, each a status with rates over the last looks.
 
 A look sums over all completion records, which the service charges for by the thousand, so larger runs are
-looked at less often. Nothing here prints; who waits shows what is yielded.
+looked at less often; and failures, each of which is a read and whose chunk is up to eight more, the less often the
+more there are. Nothing here prints; who waits shows what is yielded.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 
 from shared.classify import Kind
-from shared.operate.replay import current_failures
+from shared.operate.replay import still_failed
 from shared.operate.run import Run
 from shared.operate.status import RunStatus, run_status
+from shared.plan.grid import Chunk
 from shared.run.ports import Failure
+from shared.run.registry import READS_A_SECOND
 
 _log = logging.getLogger(__name__)
 
@@ -27,16 +31,27 @@ COLLECT = 10.0
 """Seconds between two looks at the dead letters."""
 
 
-class Failures:
-    """The failures of a run, asked for again when they are a moment old; less often when that takes long.
+CHECKED = 100
+"""Failures of which it is looked up at one look whether they still are any."""
 
-    Dead letters are noted now and then: those of Pub/Sub itself, which no worker knows of.
+
+class Failures:
+    """The failures of a run, asked for again when they are a moment old; less often when that takes long, or
+    reads much.
+
+    Of many a part is checked at each look, new and changed ones first, then those that were checked longest ago;
+    the others count as failures still. Dead letters are noted now and then: those of Pub/Sub itself, which no
+    worker knows of.
     """
 
     def __init__(self, run: Run, clock: Callable[[], float]) -> None:
         self._run, self._clock = run, clock
         self._found: list[Failure] = []
+        self._checked: dict[Chunk, Failure] = {}
+        """As they were when they were checked, the longest ago first."""
         self._next = self._collected = float("-inf")
+        self.fresh = False
+        """Whether the last answer was looked up for it."""
 
     def now(self) -> list[Failure]:
         """All of them, as of a moment ago."""
@@ -50,11 +65,33 @@ class Failures:
                 _log.debug("dead letters are looked at later: %s", error)
             self._collected = begun + COLLECT
             begun = self._clock()
-        if begun >= self._next:
-            self._found = current_failures(self._run.record, self._run.completion)
+        self.fresh = begun >= self._next
+        if self.fresh:
+            reads = self._look()
             took = self._clock() - begun
-            self._next = self._clock() + min(30.0, max(1.0, 5 * took))
+            self._next = self._clock() + max(1.0, min(30.0, 5 * took), reads / READS_A_SECOND)
         return self._found
+
+    def expire(self) -> None:
+        """Has the next answer be looked up."""
+        self._next = float("-inf")
+
+    def _look(self) -> int:
+        """Looks at all failures, and checks some; about how many records were read."""
+        listed = self._run.completion.failures()
+        current = {failure.chunk: failure for failure in listed}
+        known = {chunk: failure for chunk, failure in self._checked.items() if current.get(chunk) == failure}
+        new = [failure for failure in listed if failure.chunk not in known]
+        picked = list(islice(chain(new, known.values()), CHECKED))
+        kept = {failure.chunk for failure in still_failed(self._run.record, self._run.completion, picked)}
+        for failure in picked:
+            known.pop(failure.chunk, None)
+            if failure.chunk in kept:
+                known[failure.chunk] = failure
+            else:
+                del current[failure.chunk]
+        self._checked, self._found = known, list(current.values())
+        return len(listed) + 8 * len(picked)
 
 
 def looks(
@@ -73,8 +110,12 @@ def looks(
         since, before = history[0]
         status = run_status(plan, progress, failures.now(), before, now - since)
         yield status
-        if status.finished or (status.under_way == 0 and _stands_still(history)):
+        if status.finished:
             return
+        if status.under_way == 0 and _stands_still(history):
+            if failures.fresh:
+                return
+            failures.expire()
         wait(period)
 
 

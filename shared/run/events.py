@@ -37,7 +37,8 @@ class Event(StrEnum):
     DEAD_LETTER_ORPHAN = "dead_letter.orphan"
     """A dead letter that belongs to no known run was kept as it came."""
     DISPATCH_TURN = "dispatch.turn"
-    """A round of dispatch looked at a Job for which chunks wait: job, layers, waiting, running, started (tasks)."""
+    """A round of dispatch looked at a Job for which chunks wait: job, layers, waiting, running, allowed (by what
+    its tasks get done), started (tasks)."""
     GRAPH_UNREADABLE = "graph.unreadable"
     """A graph was left out of a round of dispatch, as its record or its progress cannot be read: graph, error,
     reason."""

@@ -63,6 +63,10 @@ class Queue(Protocol):
         """The next delivery from the layers that this queue was opened for, the highest layer
         first; None if none came within `timeout` seconds."""
 
+    @property
+    def answered(self) -> bool:
+        """Whether the queue has been reached since something was asked for, be it that nothing waits."""
+
     def close(self) -> None:
         """Gives back what was received and not handed out, and ends the connection."""
 
@@ -196,7 +200,8 @@ class Completion(Protocol):
 
 
 class Board(Protocol):
-    """Which graphs have work, and whose turn it is to start tasks: kept where all who dispatch see it."""
+    """Which graphs have work, whose turn it is to start tasks, and what is remembered of who had turns: kept where
+    all who dispatch see it."""
 
     def announce(self, graph: str) -> None:
         """Dispatch looks at this graph from now on."""
@@ -212,6 +217,12 @@ class Board(Protocol):
 
     def release(self, name: str) -> None:
         """Gives a turn back."""
+
+    def remember(self, name: str, facts: Mapping[str, float | str]) -> None:
+        """Keeps a few plain values, in place of those that were kept of `name` before; apart from its turn."""
+
+    def recall(self, name: str) -> Mapping[str, float | str]:
+        """What is kept of `name`; nothing if nothing is."""
 
 
 @dataclass(frozen=True)
@@ -229,8 +240,9 @@ class Table(Protocol):
     def exists(self) -> bool:
         """Whether the table is there."""
 
-    def create(self, families: Sequence[Family]) -> None:
-        """Makes the table with its families and garbage-collection rules; StateError if it is there."""
+    def create(self, families: Sequence[Family], splits: Sequence[bytes] = ()) -> None:
+        """Makes the table with its families and garbage-collection rules, split at these keys from the
+        beginning; StateError if it is there."""
 
     def families(self) -> list[Family]:
         """The families that the table has, by name; StateError without the table."""

@@ -9,13 +9,19 @@ The one place that knows this, for commands, workers, functions and dispatch ali
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.errors import StateError
 from shared.run.backend import Progress
 from shared.run.control import Control, read_control
-from shared.run.ports import Completion, Orphans, Storage
+from shared.run.ports import Completion, Failure, Orphans, Storage
 from shared.run.record import RECORD_NAME, RunRecord
+
+READS_A_SECOND = 30
+"""Failure records that are read again and again may come to so many reads a second on average, some 80 cents a
+day; the more there are, the less often they are looked at."""
 
 
 def graph_folder(progress: Progress, graph: str) -> Storage:
@@ -54,6 +60,9 @@ class Registry:
     remembers: bool = False
     records: dict[str, RunRecord | None] = field(default_factory=dict)
     completions: dict[tuple[str, str], Completion] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    listed: dict[tuple[str, str], tuple[float, Sequence[Failure]]] = field(default_factory=dict)
+    """The failures of runs, and until when they are taken for the current ones."""
 
     def record(self, graph: str) -> RunRecord | None:
         """The current run of a graph, if it has one; DataError if its record cannot be understood."""
@@ -68,6 +77,14 @@ class Registry:
         if (graph, run) not in self.completions:
             self.completions[graph, run] = self.progress.completion(graph, run)
         return self.completions[graph, run]
+
+    def failures(self, graph: str, run: str) -> Sequence[Failure]:
+        """The failures of a run; of many, as they were some minutes ago at most."""
+        until, found = self.listed.get((graph, run), (float("-inf"), ()))
+        if self.clock() >= until:
+            found = self.completion(graph, run).failures()
+            self.listed[graph, run] = self.clock() + len(found) / READS_A_SECOND, found
+        return found
 
     def control(self, graph: str) -> Control:
         """What an operator wants of a graph's run."""

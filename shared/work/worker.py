@@ -31,6 +31,10 @@ LONGEST_DELAY = 600.0
 AGAIN_SECONDS = 10.0
 """When a message that could not be worked on at all comes again."""
 
+CONNECT_SECONDS = 300.0
+"""How long a queue that does not answer is waited for before the worker counts as idle: in a network of its own
+a task may have no connection for a minute or more after its start."""
+
 POLL_PAUSED = 2.0
 """Seconds between two looks whether a paused run goes on."""
 
@@ -59,9 +63,10 @@ class Worker:
     idle_seconds: float = field(default=0.0, init=False)
 
     def run(self, idle_seconds: float, poll_seconds: float = 1.0) -> int:
-        """Works until stopped, or until nothing came, or the run was paused, for `idle_seconds`;
-        the number of chunks done."""
-        done, last, self.idle_seconds = 0, self.clock(), idle_seconds
+        """Works until stopped, or until nothing came, or the run was paused, for `idle_seconds`; the number of
+        chunks done. Nothing came only from when the queue first answered, or should have long ago."""
+        done, begun, self.idle_seconds = 0, self.clock(), idle_seconds
+        last: float | None = None
         while not self.stopped():
             delivery = self.queue.receive(min(poll_seconds, idle_seconds))
             if delivery is not None:
@@ -70,7 +75,9 @@ class Worker:
                     break
                 done += outcome is Outcome.DONE
                 last = self.clock()
-            elif self.clock() - last >= idle_seconds:
+            elif last is None and (self.queue.answered or self.clock() - begun >= CONNECT_SECONDS):
+                last = self.clock()
+            if delivery is None and last is not None and self.clock() - last >= idle_seconds:
                 break
         return done
 

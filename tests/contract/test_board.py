@@ -46,6 +46,18 @@ def test_a_turn_lasts_its_seconds(board: Board) -> None:
     board.release("never taken")
 
 
+def test_what_is_remembered(board: Board) -> None:
+    """Values come back as they were kept last, whole; a turn of the same name is another thing."""
+    assert board.recall("x") == {}
+    board.remember("x", {"tasks": 3, "rate": 0.5, "of": "a.r1 b.r2"})
+    board.remember("x", {"tasks": 4, "rate": 0.0})
+    assert board.recall("x") == {"tasks": 4, "rate": 0.0} and board.recall("y") == {}
+    assert board.claim("x", now=100.0, seconds=60.0)
+    board.release("x")
+    assert board.recall("x") == {"tasks": 4, "rate": 0.0}
+    assert list(board.graphs()) == []
+
+
 def test_many_at_once(board: Board) -> None:
     """Of those who ask at the same time exactly one gets the turn, the first time and later."""
     with ThreadPoolExecutor(8) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from shared.errors import StateError
 from shared.gcp.clients import Endpoints
+from shared.gcp.pubsub import pulls
 from shared.gcp.pubsub.pending import Waiting
 from shared.gcp.pubsub.queue import ATTRIBUTE_BYTES, PubSubQueue, create_topics
 from shared.memory.queue import MemoryBroker
@@ -60,9 +62,9 @@ def topics(request: pytest.FixtureRequest, **options: Any) -> tuple[Endpoints, s
 def wait_for(queue: Queue, count: int) -> None:
     """Waits until a queue that fetches ahead has this many deliveries at hand."""
     if isinstance(queue, PubSubQueue):
-        pulls = queue._pulls
-        with pulls._changed:
-            assert pulls._changed.wait_for(lambda: len(pulls._ready) >= count, PATIENCE)
+        held = queue._pulls
+        with held._changed:
+            assert held._changed.wait_for(lambda: len(held._ready) >= count, PATIENCE)
 
 
 def drain(queue: Queue, count: int) -> list[bytes]:
@@ -85,6 +87,27 @@ def test_all_messages_arrive_and_acked_ones_are_gone(opened: Opened) -> None:
     assert queue.receive(MOMENT) is None
     queue.close()
     assert opened([2]).receive(MOMENT) is None
+
+
+def test_a_queue_that_is_there_answers(opened: Opened) -> None:
+    """An empty queue says that it has been reached, so that who waits knows that nothing waits for him."""
+    queue = opened([2])
+    until = time.monotonic() + PATIENCE
+    while not queue.answered and time.monotonic() < until:
+        assert queue.receive(0.1) is None
+    assert queue.answered
+
+
+def test_a_network_that_is_not_there_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulls that run into their deadline, as a connection is being made, tell nothing of the queue."""
+    monkeypatch.setattr(pulls, "PULL_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoints = Endpoints.emulated({"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{silent.getsockname()[1]}"})
+        queue = PubSubQueue(endpoints, "prefix", [2])
+        try:
+            assert queue.receive(2.0) is None and not queue.answered
+        finally:
+            queue.close()
 
 
 def test_no_message(opened: Opened) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.errors import IngestError, StateError
+from shared.gcp.bigtable import table as bigtable
 from shared.gcp.bigtable import wire as requests
 from shared.gcp.bigtable.rows import bigtable_message, merge_chunks
 from shared.gcp.bigtable.table import BigtableTable
@@ -50,6 +51,29 @@ def test_create(missing: Any) -> None:
     missing.create(wanted)
     assert missing.exists()
     assert missing.families() == wanted
+
+
+def test_create_with_splits(missing: Any) -> None:
+    """A table that is split from the beginning is a table like any other: rows on both sides of each key, and at
+    the key itself, are written and read in order."""
+    keys = [b"%020d" % number for number in range(100, 200)]
+    missing.create(families(3), keys)
+    wanted = sorted([*keys, b"", b"a", *(key + b"0" for key in keys)])[1:]
+    assert missing.write([Cells(PARENT, wanted, [b"x"] * len(wanted))], 1) == len(wanted)
+    assert [row.key for row in missing.read([(b"", b"z")])] == wanted
+
+
+def test_splits_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bigtable is told of them in the one request that makes the table."""
+    asked: list[Any] = []
+
+    class Admin:
+        def create_table(self, request: Any) -> None:
+            asked.append(request)
+
+    monkeypatch.setattr(bigtable, "table_admin", lambda _: Admin())
+    BigtableTable(NOWHERE, "t").create(families(2), [b"a", b"b"])
+    assert asked[0]["initial_splits"] == [{"key": b"a"}, {"key": b"b"}]
 
 
 def test_create_twice(table: Table) -> None:

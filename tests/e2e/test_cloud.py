@@ -103,7 +103,7 @@ def test_ingest(project: Project, example: Path) -> None:
     with scheduled(project):
         done = project.run("ingest", example / "dataset.yml", "--graph", project.graph)
     # The need is an estimate: what has less is told of, and goes on.
-    assert "layer 6 may need 0.5 GiB for a chunk, and its tasks have 0.25" in done.stdout, done
+    assert "layer 6 may need 1 GiB for a chunk, and its tasks have 0.25" in done.stdout, done
     assert f"PROJECT={project.variables['INGEST_PROJECT']}" in done.stdout, done
     assert all(project.executor.executions(fleet.job) for fleet in project.fleets())
     assert done.returncode == 0, done

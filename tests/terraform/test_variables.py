@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.estimate.needs import needs
 from shared.estimate.report import describe
-from shared.estimate.schedule import fleet_tasks, schedule
+from shared.estimate.schedule import schedule
 from shared.estimate.tfvars import tfvars
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
@@ -95,9 +95,7 @@ def test_what_the_plan_writes_is_taken(terraform: Command, folder: Path) -> None
     assert set(values) <= declared()
     stages = schedule(needed)
     assert len(stages) > 5 and len({stage.memory_gib for stage in stages}) > 2
-    machines = "; ".join(
-        f"{one.layer} {one.cpu} {max(1, one.memory_gib):g} {fleet_tasks(one.layer)}" for one in stages
-    )
+    machines = "; ".join(f"{one.layer} {one.cpu} {one.memory_gib:g} {one.fleet}" for one in stages)
     told = 'join("; ", [for its in local.fleets : "${its.layers[0]} ${its.cpu} ${its.memory_gib} ${its.max}"])'
     outcome = planned(terraform, folder, "dataset.tfvars.json", json.dumps(values), f'{told} == "{machines}"')
     assert not outcome.problems, "\n".join(outcome.problems)

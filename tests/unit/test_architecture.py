@@ -11,11 +11,12 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "exit_codes", "classify", "logs", "timestamps", "version", "environment"}
+BASE = {"errors", "bucket_credentials", "exit_codes", "classify", "logs", "timestamps", "version", "environment"}
 """Single modules that any room may import."""
 
 ALLOWED = {
     "errors": set(),
+    "bucket_credentials": set(),
     "exit_codes": set(),
     "version": set(),
     "timestamps": set(),

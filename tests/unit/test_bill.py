@@ -58,7 +58,7 @@ def test_lines_by_hand() -> None:
         ("Bigtable", "table, 1 month"): pytest.approx(4 * 2**30),
         ("Cloud Storage", "files written"): 60 * 7,
         ("Cloud Storage", "files read"): 90 * 5,
-        ("Cloud Storage", "hand-offs, 3 months"): pytest.approx(3 * 2**30),
+        ("Cloud Storage", "hand-offs, 1.5 months"): pytest.approx(1.5 * 2**30),
     }
     assert found.total == pytest.approx(sum(lines.values()))
 

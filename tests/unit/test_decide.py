@@ -31,8 +31,13 @@ EXAMPLES = {
 
 @pytest.mark.parametrize(("waiting", "running", "wanted"), EXAMPLES.values(), ids=EXAMPLES)
 def test_examples(waiting: int, running: Running, wanted: int) -> None:
-    """The decision in situations of a run's life."""
-    assert tasks_to_start(FLEET, waiting, running) == wanted
+    """The decision in situations of a run's life, while growth brings something."""
+    assert tasks_to_start(FLEET, waiting, running, grown(FLEET, running)) == wanted
+
+
+def grown(fleet: Fleet, running: Running) -> int:
+    """What a fleet may have whose tasks all do their part."""
+    return max(fleet.start, int(running.tasks * fleet.factor))
 
 
 fleets = st.builds(
@@ -43,28 +48,19 @@ fleets = st.builds(
 )
 
 
-@given(fleets, st.integers(0, 10**7), st.integers(0, 1000), st.integers(0, 40_000))
-def test_limits(fleet: Fleet, waiting: int, executions: int, tasks: int) -> None:
-    """Never beyond the fleet's limit, its growth, Cloud Run's quotas, or what can be of use."""
-    started = tasks_to_start(fleet, waiting, Running(executions, tasks))
+@given(fleets, st.integers(0, 10**7), st.integers(0, 1000), st.integers(0, 40_000), st.integers(0, 80_000))
+def test_limits(fleet: Fleet, waiting: int, executions: int, tasks: int, allowed: int) -> None:
+    """Never beyond the fleet's limit, what it is allowed, Cloud Run's quotas, or what can be of use."""
+    started = tasks_to_start(fleet, waiting, Running(executions, tasks), allowed)
     assert 0 <= started <= MAX_TASKS
     if started:
         assert executions < MAX_EXECUTIONS
         assert tasks + started <= fleet.max
-        assert tasks + started <= max(fleet.start, tasks * fleet.factor)
+        assert tasks + started <= allowed
         assert started <= waiting and tasks + started <= max(fleet.start, -(-waiting // CHUNKS_A_TASK))
 
 
 @given(fleets, st.integers(1, 10**7))
 def test_work_is_never_left_alone(fleet: Fleet, waiting: int) -> None:
     """Where chunks wait and nothing runs, something is started."""
-    assert tasks_to_start(fleet, waiting, Running()) > 0
-
-
-def test_growth_of_a_run() -> None:
-    """Period by period the tasks of a large run double until the limit, with one execution each time."""
-    tasks, sizes = 0, []
-    for execution in range(8):
-        tasks += tasks_to_start(FLEET, 10**6, Running(execution, tasks))
-        sizes.append(tasks)
-    assert sizes == [10, 20, 40, 80, 160, 320, 500, 500]
+    assert tasks_to_start(fleet, waiting, Running(), grown(fleet, Running())) > 0

@@ -7,16 +7,18 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from jobs.commands import plan as command
 from jobs.paths import REPOSITORY
+from shared.errors import ConfigError
 from shared.estimate.needs import LayerNeeds
-from shared.estimate.tfvars import buckets, tfvars
+from shared.estimate.tfvars import buckets, tfvars, unknown
 from shared.exit_codes import Exit
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
@@ -62,7 +64,7 @@ def test_plan_prints_work_times_and_bill(file: Path) -> None:
         text.index(part) for part in ("table lab_fly", "hand-offs read", "estimate, with 1,200", "bill, by list")
     ]
     assert places == sorted(places)
-    assert re.search(r"^ +2 .* 6 +1 CPU 0\.5 GiB ", text, re.MULTILINE)
+    assert re.search(r"^ +2 .* 6 +1 CPU 1 GiB ", text, re.MULTILINE)
     assert re.search(r"^total +\d+\.\d\d$", text, re.MULTILINE)
     assert re.search(r"seen 2026-\d\d", text)
     assert "…" not in text
@@ -76,23 +78,92 @@ def test_a_damaged_table_of_prices_ends_the_command(
     result = CliRunner().invoke(command.plan, [str(file)])
     assert (result.exit_code, result.output) == (1, "")
     assert "gone.yml: (file): does not exist" in str(result.exception)
-    assert CliRunner().invoke(command.plan, [str(file), "--tfvars"]).exit_code == 0
+    told = CliRunner().invoke(command.plan, [str(file), "--tfvars"], env={"INGEST_INSTANCE": "my-instance"})
+    assert told.exit_code == 0
 
 
 def test_tfvars_are_alone_on_stdout(file: Path) -> None:
-    """The whole output of the program is one JSON object, as it is redirected into a file; project and
+    """The whole output of the program is one JSON object, for whoever reads it; project and
     instance are those of the environment."""
     environ = {**os.environ, "INGEST_PROJECT": "my-project", "INGEST_INSTANCE": "my-instance", "INGEST_GRAPH": ""}
-    command = [sys.executable, "-m", "jobs.cli", "plan", str(file), "--tfvars", "--test"]
-    result = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True)
+    program = [sys.executable, "-m", "jobs.cli", "plan", str(file), "--tfvars", "--test"]
+    result = subprocess.run(program, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == {
         "project": "my-project",
         "layers": 4,
         "tables": ["lab_fly", "lab_fly_test"],
         "input_buckets": [],
         "bigtable_instance": "my-instance",
-        "layer_memory_gib": {"2": 0.5, "3": 0.5, "4": 0.5},
+        "layer_memory_gib": {"2": 1, "3": 1, "4": 1},
+        "layer_tasks": {"2": 6, "3": 2, "4": 1},
     }
+
+
+CHATTY = """
+import os, sys
+import shared.operate.check as library
+real = library.read_volume
+def read_volume(path):
+    print("Using default Google credentials.")
+    os.write(1, b"and so does a library below Python\\n")
+    return real(path)
+library.read_volume = read_volume
+from jobs.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+"""The program with a library that prints to standard output while it is at work, as cloud-files does."""
+
+
+def test_what_libraries_print_is_in_no_output(file: Path, tmp_path: Path) -> None:
+    """Variables on standard output, and in the file, are JSON alone; the library's words are on standard error."""
+    environ = {**os.environ, "INGEST_PROJECT": "my-project", "INGEST_INSTANCE": "my-instance"}
+    out = tmp_path / "dataset.auto.tfvars.json"
+    found = []
+    for more in ([], ["--out", str(out)]):
+        program = [sys.executable, "-c", CHATTY, "plan", str(file), "--tfvars", *more]
+        done = subprocess.run(program, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True)
+        assert "Using default Google" in done.stderr and "below Python" in done.stderr
+        found.append(done.stdout)
+    assert found[1] == f"wrote {out}\n"
+    assert json.loads(found[0]) == json.loads(out.read_text())
+    assert json.loads(found[0])["layers"] == 4
+
+
+def test_variables_replace_a_file_only_when_they_are_good(file: Path, tmp_path: Path) -> None:
+    """A dataset that is refused, a place that cannot be written, a variable that Terraform does not have: the
+    file of before stays as it was, and nothing else is left beside it."""
+    folder = tmp_path / "terraform"
+    folder.mkdir()
+    out = folder / "dataset.auto.tfvars.json"
+    out.write_text("before")
+
+    def told(*arguments: str, instance: str = "my-instance") -> Result:
+        environ = {"INGEST_INSTANCE": instance, "INGEST_PROJECT": "", "INGEST_GRAPH": ""}
+        return CliRunner().invoke(command.plan, [str(file), *arguments], env=environ)
+
+    refused = told("--tfvars", "--out", str(out), instance="")
+    assert "backend_client.CONFIG.INSTANCE" in str(refused.exception)
+    assert "cannot be written" in str(told("--tfvars", "--out", str(tmp_path / "gone" / "x.json")).exception)
+    assert told("--out", str(out)).exit_code != 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(command, "tfvars", lambda *_: {"bigtable_instance": "x", "no_such": 1})
+        assert "declares no no_such" in str(told("--tfvars", "--out", str(out)).exception)
+        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "no space left")))
+        patched.setattr(command, "tfvars", lambda *_: {"bigtable_instance": "x"})
+        assert "no space left" in str(told("--tfvars", "--out", str(out)).exception)
+    assert [path.name for path in folder.iterdir()] == [out.name] and out.read_text() == "before"
+    assert told("--tfvars", "--out", str(out)).exit_code == 0
+    assert json.loads(out.read_text())["bigtable_instance"] == "my-instance"
+    assert [path.name for path in folder.iterdir()] == [out.name]
+
+
+def test_an_instance_that_nobody_names_is_found_first(file: Path) -> None:
+    """Without INSTANCE in file or environment no variables are written, as `ingest` would refuse in the end; the
+    sentence says where to put it."""
+    result = CliRunner().invoke(command.plan, [str(file), "--tfvars"], env={"INGEST_INSTANCE": ""})
+    assert isinstance(result.exception, ConfigError)
+    assert f"{file}: backend_client.CONFIG.INSTANCE: is not given" in str(result.exception)
+    assert "INSTANCE=…" in str(result.exception) and "bigtable_cluster" in str(result.exception)
 
 
 def test_a_refused_dataset_leaves_stdout_empty(file: Path) -> None:
@@ -116,15 +187,25 @@ def test_tfvars_of_a_dataset() -> None:
         "tables": ["graph", "graph_test"],
         "input_buckets": ["b"],
         "bigtable_instance": "instance",
-        "layer_memory_gib": {"2": 0.5, "3": 1.5, "4": 7.5, "5": 32},
+        "layer_memory_gib": {"2": 1, "3": 1.5, "4": 7.5, "5": 32},
+        "layer_tasks": {"2": 1, "3": 1, "4": 1, "5": 1},
     }
+
+
+def test_tasks_are_those_that_the_table_takes_the_rows_of() -> None:
+    """Of a layer that writes 25,000 rows a second a task, 30 nodes take the rows of 11 (252,000 a second): so the
+    fleet may have four times as many, and not 500; never more than there are chunks."""
+    dataset = Dataset.model_validate(changed())
+    many = LayerNeeds(2, 10_000, 10_000, 0, 1, 250e6, 0, 0)
+    found = tfvars(dataset, "graph", Grid((1, 1, 1)), [many, replace(many, layer=3, chunks=7)], None, None)
+    assert found["layer_tasks"] == {"2": 44, "3": 7}
 
 
 def test_what_is_not_known_is_left_out() -> None:
     """Without project and instance in dataset and environment, Terraform asks or takes its defaults."""
     dataset = Dataset.model_validate(changed(backend_client__CONFIG={}))
     found = tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None)
-    assert set(found) == {"layers", "tables", "input_buckets", "layer_memory_gib"}
+    assert set(found) == {"layers", "tables", "input_buckets", "layer_memory_gib", "layer_tasks"}
 
 
 def test_the_environment_comes_before_the_dataset() -> None:
@@ -142,5 +223,6 @@ def test_buckets() -> None:
 
 def test_terraform_knows_the_variables() -> None:
     """Every variable that is written is one of Terraform's: another would be ignored with a warning."""
-    declared = set(re.findall(r'^variable "(\w+)"', (REPOSITORY / "terraform" / "variables.tf").read_text(), re.M))
-    assert set(tfvars(Dataset.model_validate(changed()), "graph", Grid((1, 1, 1)), NEEDS, None, None)) <= declared
+    found = tfvars(Dataset.model_validate(changed()), "graph", Grid((1, 1, 1)), NEEDS, None, None)
+    assert unknown(found, command.VARIABLES.read_text()) == []
+    assert unknown([*found, "b", "a"], command.VARIABLES.read_text()) == ["a", "b"]

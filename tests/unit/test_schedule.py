@@ -43,7 +43,7 @@ def test_fleets_and_table_are_those_of_terraform() -> None:
     """Plan and Terraform start from the same defaults: what is planned is what is deployed."""
     assert default("fleet", "max") == times.FLEET_TASKS
     assert default("fleet", "fall") == times.FLEET_FALL
-    assert default("bigtable_cluster", "max_nodes") == times.NODES
+    assert 10 * default("bigtable_cluster", "min_nodes") == times.NODES
     assert default("bigtable_cluster", "cpu_target") == 100 * times.UTILISATION
     assert default("handoff_days", "default") == 30 * bill.HANDOFF_MONTHS
 
@@ -59,18 +59,30 @@ def test_the_fleet_limits() -> None:
 
 
 def test_the_table_limits() -> None:
-    """With 84 times the rows, ten nodes take 84,000 a second: 1,000 seconds, in which ten tasks are busy."""
-    (stage,) = schedule([replace(LAYER, rows=84e6)])
-    assert (stage.tasks, stage.fleet, stage.nodes) == (10, 500, 10)
+    """With 252 times the rows, thirty nodes take 252,000 a second: 1,000 seconds, in which ten tasks are busy;
+    the fleet may have four times as many, as nodes may take more of rows as small as ours."""
+    (stage,) = schedule([replace(LAYER, rows=252e6)])
+    assert (stage.tasks, stage.fleet, stage.nodes) == (10, 40, 30)
     assert stage.hours == pytest.approx(1_000 / 3600)
     (remark,) = remarks([stage])
-    assert "layers 2" in remark and "by_layer" in remark
+    assert "layers 2" in remark and "max_nodes" in remark
+
+
+def test_more_nodes_are_the_same_node_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a layer that the table limits: three times the nodes take a third of the hours, for the same bill."""
+    layer = replace(LAYER, rows=840e6)
+    (many,) = schedule([layer])
+    monkeypatch.setattr(times, "NODES", 10)
+    (few,) = schedule([layer])
+    assert (many.nodes, few.nodes, few.limited) == (30, 10, True)
+    assert few.hours == pytest.approx(3 * many.hours)
+    assert few.nodes * few.hours == pytest.approx(many.nodes * many.hours)
 
 
 def test_a_single_task_may_be_too_much_for_the_table() -> None:
     """There is one task at least, and it waits: the hours are the table's."""
-    (stage,) = schedule([replace(LAYER, rows=8_400e6)])
-    assert (stage.tasks, stage.nodes) == (1, 10)
+    (stage,) = schedule([replace(LAYER, rows=25_200e6)])
+    assert (stage.tasks, stage.fleet, stage.nodes) == (1, 4, 30)
     assert stage.hours == pytest.approx(100_000 / 3600)
 
 
@@ -83,7 +95,7 @@ def test_fleets_fall_with_the_layers() -> None:
 @pytest.mark.parametrize(
     ("needed", "cpu", "memory", "fits"),
     [
-        (0.1, 1, 0.5, True),
+        (0.1, 1, 1.0, True),
         (3.9, 1, 4.0, True),
         (4.1, 2, 4.5, True),
         (8.2, 4, 8.5, True),
@@ -100,9 +112,9 @@ def test_machines(needed: float, cpu: int, memory: float, fits: bool) -> None:
 
 @given(st.floats(0, 32))
 def test_memory_is_rounded_up(needed: float) -> None:
-    """To the next half GiB, at least one half, at most the 32 of the largest machine."""
+    """To the next half GiB, at least one GiB, at most the 32 of the largest machine."""
     assert rounded_gib(needed + 32) == 32
-    assert needed <= rounded_gib(needed) <= max(0.5, needed + 0.5)
+    assert needed <= rounded_gib(needed) <= max(1.0, needed + 0.5)
     assert rounded_gib(needed) % 0.5 == 0
 
 

@@ -22,7 +22,7 @@ from shared.run.record_versions import MAX_ATTEMPTS
 from shared.timestamps import now
 from shared.work.outcomes import Outcome
 from shared.work.steps import OpenRun
-from shared.work.worker import OUTAGE_SECONDS, Worker
+from shared.work.worker import CONNECT_SECONDS, OUTAGE_SECONDS, Worker
 from tests.harness import MemoryRun, worker_of
 from tests.volumes import random_volume
 
@@ -159,6 +159,28 @@ def test_undecodable_message_is_dead_lettered(run: MemoryRun) -> None:
     worker_for(run).handle(delivery)
     ((data, attributes),) = run.broker.dead
     assert (delivery.answers, data, attributes["error"]) == (["ack"], b"\x00nonsense", "MessageError")
+
+
+class Distant:
+    """A queue that is reached after `until` seconds of a clock of its own, and is empty."""
+
+    def __init__(self, until: float) -> None:
+        self.until, self.now = until, 0.0
+
+    @property
+    def answered(self) -> bool:
+        return self.now >= self.until
+
+    def receive(self, timeout: float) -> None:
+        self.now += timeout
+
+
+@pytest.mark.parametrize(("until", "ends"), [(0.0, 61.0), (150.0, 210.0), (1e9, CONNECT_SECONDS + 60)])
+def test_idle_from_the_first_answer(run: MemoryRun, until: float, ends: float) -> None:
+    """A task whose network comes up late has its whole idle time from then on; one that never comes up ends."""
+    queue = Distant(until)
+    assert worker_of(queue, run, clock=lambda: queue.now).run(idle_seconds=60.0) == 0
+    assert queue.now == ends
 
 
 def test_worker_ends_when_idle_and_when_stopped(run: MemoryRun) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from shared.gcp.clients import Endpoints, firestore
 from shared.gcp.firestore.completion import lost_race, with_backoff
 
+FACTS = ".facts"
+"""The end of a document's id in `slots`, where nothing is indexed; no fleet's name has a dot."""
+
 
 class FirestoreBoard:
-    """Answers `shared.dispatch.ports.Board`; a turn is written only if it still is as it was read."""
+    """Answers `shared.run.ports.Board`; a turn is written only if it still is as it was read."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
@@ -48,6 +52,14 @@ class FirestoreBoard:
     def release(self, name: str) -> None:
         """Deletes what says that the turn is taken."""
         with_backoff(self._client.document(f"slots/{name}").delete)
+
+    def remember(self, name: str, facts: Mapping[str, float | str]) -> None:
+        """Writes the document of what is kept, whole."""
+        with_backoff(lambda: self._client.document(f"slots/{name}{FACTS}").set(dict(facts)))
+
+    def recall(self, name: str) -> dict[str, float | str]:
+        """Reads it."""
+        return with_backoff(self._client.document(f"slots/{name}{FACTS}").get).to_dict() or {}
 
     @cached_property
     def _client(self) -> Any:

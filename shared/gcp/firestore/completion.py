@@ -19,11 +19,12 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from shared.gcp.clients import Endpoints, firestore, transient_errors
+from shared.gcp.firestore.sums import Sums
 from shared.plan.grid import Chunk
 from shared.run.ports import Failure, LayerProgress, State
 
 DEADLINE_SECONDS = 300.0
-"""How long a write that collides with others, or meets a passing fault, is tried again."""
+"""How long a write that collides with others, or meets a passing fault, is tried again by whoever has the time."""
 
 PAGE = 2_000
 """Documents a query: an answer that takes a minute is cut off by the service."""
@@ -112,24 +113,8 @@ class FirestoreCompletion:
                 yield chunk_of(found.id), fields.get("done", 0), fields.get("published", False)
 
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
-        """Sums and counts by the service, all at once; one field a query, so that no index is needed."""
-        from google.cloud.firestore import FieldFilter
-
-        wanted = sorted(set(layers))
-        published = FieldFilter("published", "==", True)
-        with ThreadPoolExecutor(THREADS) as pool:
-            asked = {
-                layer: (
-                    pool.submit(_number, self._layer(layer + 1).sum("children")),
-                    pool.submit(_number, self._layer(layer).where(filter=published).count()),
-                    pool.submit(_number, self._layer(layer + 1).sum("seconds")),
-                )
-                for layer in wanted
-            }
-            return {
-                layer: LayerProgress(int(done.result()), int(count.result()), seconds.result())
-                for layer, (done, count, seconds) in asked.items()
-            }
+        """Sums and counts by the service, within a time that a function has."""
+        return self._sums.progress(layers)
 
     def add_failure(self, failure: Failure) -> None:
         """Writes the failure of a chunk over an earlier one."""
@@ -180,10 +165,15 @@ class FirestoreCompletion:
                 for page in self._pages(collection, []):
                     parts = [page[at : at + BATCH] for at in range(0, len(page), BATCH)]
                     list(pool.map(self._delete, parts))
+        self._sums.forget()
 
     @cached_property
     def _client(self) -> Any:
         return firestore(self._endpoints)
+
+    @cached_property
+    def _sums(self) -> Sums:
+        return Sums(self._layer)
 
     def _layer(self, layer: int) -> Any:
         return self._client.collection(f"{self._run}/layer{layer}")
@@ -214,11 +204,6 @@ class FirestoreCompletion:
             if len(page) < PAGE:
                 return
             page = with_backoff(query.start_after(page[-1]).get)
-
-
-def _number(aggregation: Any) -> float:
-    value: float = with_backoff(aggregation.get)[0][0].value
-    return value
 
 
 def _as_fields(failure: Failure) -> dict[str, Any]:

@@ -113,6 +113,9 @@ class Pulls:
         self._threads: list[threading.Thread] = []
         self._asking = 0
         self._error: Exception | None = None
+        self._connected = False
+        self.answered = False
+        """Whether a pull has been answered; one that found nothing in its time counts if there was a connection."""
 
     def take(self, timeout: float) -> PubSubDelivery | None:
         """The next delivery of the highest layer, or None after `timeout` seconds.
@@ -155,6 +158,8 @@ class Pulls:
         self._give_back_all()
         for thread in self._threads:
             thread.join()
+        if self._threads:
+            self._channel.unsubscribe(self._note_state)
         self._give_back_all()
 
     def _give_back_all(self) -> None:
@@ -164,11 +169,16 @@ class Pulls:
             self.settle(held, "ModifyAckDeadline", ack_deadline_seconds=0)
 
     def _start(self) -> None:
+        self._channel.subscribe(self._note_state)
         works: list[tuple[Callable[..., None], tuple[int, ...]]] = [(self._pull, (layer,)) for layer in self._names]
         for work, arguments in [*works, (self._keep, ())]:
             thread = threading.Thread(target=work, args=arguments, daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def _note_state(self, state: Any) -> None:
+        """Called by gRPC when the state of the connection changes."""
+        self._connected = state.name == "READY"
 
     def _wait(self, something: Callable[[], bool], timeout: float | None = None) -> None:
         self._changed.wait_for(lambda: self._closing.is_set() or something(), timeout)
@@ -203,11 +213,13 @@ class Pulls:
                 with api_errors(f"there is no subscription {name}; create it first"):
                     answer = stub(request, timeout=PULL_SECONDS, metadata=routed("subscription", name))
                 received = answer.received_messages
+                self.answered = True
                 self._arrived([PubSubDelivery(self, layer, message) for message in received])
                 if not received:
                     self._closing.wait(EMPTY_SECONDS)
             except DeadlineExceeded:
-                continue
+                # The service lets a pull for nothing run into its deadline; so does a network that is not there.
+                self.answered = self.answered or self._connected
             except transient_errors() as error:
                 _log.debug("pulling from %s failed, and goes on: %s", name, error)
                 self._closing.wait(random.uniform(0.1, 2.0))

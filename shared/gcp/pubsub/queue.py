@@ -162,6 +162,11 @@ class PubSubQueue:
         """
         return self._pulls.take(timeout)
 
+    @property
+    def answered(self) -> bool:
+        """Whether a pull has reached the service."""
+        return self._pulls.answered
+
     def close(self) -> None:
         """Ends all pulls, gives back whatever was not acked, and ends the connection."""
         self._pulls.close()
