@@ -149,7 +149,7 @@ def started_backend() -> GoogleBackend:
     read = _checked(environment())
     if read.project is not None:
         return GoogleBackend(read)
-    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, read.hosts)))
+    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, {**os.environ, **read.hosts})))
 
 
 def open_run(graph: str) -> Run:
@@ -163,14 +163,14 @@ def dataset_path(name: str) -> Path:
         path = Path(name)
         if not path.is_absolute() and not path.exists():
             raise StateError(
-                f"DATASET = {name!r}: there is no such file in {Path.cwd()}, where this command (or make -C) runs; "
+                f"DATASET = {name!r:.200}: there is no such file in {Path.cwd()}, where this (or make -C) runs; "
                 "give its whole path, from / on"
             )
         return path
     path = REPOSITORY / "configs" / f"{name}.yml"
     if not path.exists():
         raise StateError(
-            f"DATASET = {name!r}: there is no {path}; give a name in configs/ or the path of a .yml file"
+            f"DATASET = {name!r:.200}: there is no {path}; give a name in configs/ or the path of a .yml file"
         )
     return path
 

@@ -65,7 +65,5 @@ def tell(text: str) -> None:
 
 def leave(code: int) -> NoReturn:
     """Ends the process with a code that nothing changes on the way out."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
     streams.abandon()
     sys.exit(code)

@@ -17,7 +17,14 @@ from rich.console import Console
 from jobs.streams import own
 from shared.errors import StateError
 
-console = Console(file=cast(TextIO, own), soft_wrap=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves the error to whoever runs the command; rich would end the process with 1, a violation's code."""
+        raise
+
+
+console = _Console(file=cast(TextIO, own), soft_wrap=True, highlight=False)
 
 
 def say(text: str) -> None:

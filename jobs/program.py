@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from jobs.entry import tell
+from jobs.memory_limit import need_room
 from shared.classify import Classify
 from shared.endings import ending_of
 from shared.exit_codes import Exit
@@ -47,6 +48,7 @@ def ended(program: Callable[[], object], classify: Classify) -> Exit:
     `program` may return an Exit of its own.
     """
     try:
+        need_room()
         code = program()
     except click.ClickException as error:
         with contextlib.suppress(OSError):

@@ -90,17 +90,17 @@ def claimed() -> Iterator[None]:
 
 
 def abandon() -> None:
-    """Gives standard output up for good: what libraries still print, or have in buffers of their own, goes
-    to standard error, or nowhere."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(2, 1)
-    for stream in (sys.stdout, sys.stderr):
+    """Gives the streams up for good: what libraries still print, or have in buffers of their own, goes to
+    standard error; what could not be written before is not tried again, as Python would, to exit with 120."""
+    for stream, descriptor, elsewhere in ((sys.stdout, 1, 2), (sys.stderr, 2, None)):
         try:
             stream.flush()
-        except (OSError, ValueError):  # Python itself would try again at its end, and exit with 120
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for descriptor in (1, 2):
-                os.dup2(nowhere, descriptor)
+        except (OSError, ValueError):
+            elsewhere = os.open(os.devnull, os.O_WRONLY)
+        if elsewhere is not None:
+            os.dup2(elsewhere, descriptor)
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
 
 
 def _descriptor(stream: TextIO) -> int | None:

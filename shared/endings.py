@@ -13,6 +13,8 @@ from shared.classify import Classify, Kind
 from shared.errors import ConfigError, IngestError, StateError
 from shared.exit_codes import Exit
 
+_SERVICES = ("google.api_core.", "google.auth.", "grpc")
+"""Where the errors come from with which services answer; what is not out of reach has refused."""
 AGAIN = "what is done stays done; try again"
 _CLOSED = "nobody reads what is printed here any more (a closed pipe); what is done stays done"
 
@@ -45,7 +47,7 @@ def ending_of(error: BaseException, classify: Classify) -> Ending:
     kind = classify(error)
     if kind is Kind.OUTAGE:
         return Ending(Exit.TRY_AGAIN, f"a service is out of reach: {error}; nothing is lost, try again")
-    if kind is Kind.PERMANENT:
+    if kind is Kind.PERMANENT or any(base.__module__.startswith(_SERVICES) for base in type(error).__mro__):
         return Ending(Exit.REFUSED, f"a service refuses the request ({type(error).__name__}: {error})")
     return Ending(Exit.BUG, None)
 
