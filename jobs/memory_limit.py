@@ -59,7 +59,7 @@ def need_room() -> None:
         for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA)
     ):
         try:
-            mmap.mmap(-1, ROOM).close()
+            mmap.mmap(-1, ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
         except OSError as error:
             raise MemoryError from error
 

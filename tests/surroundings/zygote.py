@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PROGRAMS = ("jobs.cli", "jobs.example", "jobs.worker", "jobs.task", "functions.bundle")
+PROGRAMS = ("jobs.cli", "jobs.deploy", "jobs.example", "jobs.worker", "jobs.task", "functions.bundle")
 IMPORTED = (
     "cloudfiles",
     "cloudvolume",
