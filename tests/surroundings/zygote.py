@@ -9,6 +9,7 @@ library is imported is as it was here; tests of that start an interpreter.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pwd
@@ -49,6 +50,7 @@ def main() -> None:
     os.dup2(2, 1)
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.freeze()  # no collection of what is there already copies its pages
     answers.write('"ready"\n')
     for line in sys.stdin:
         request = json.loads(line)
