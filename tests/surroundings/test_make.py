@@ -256,15 +256,13 @@ def test_another_projects_installation(make: Checkout) -> None:
     kept = make.folder / "terraform" / "installation.auto.tfvars.json"
     kept.write_text('{\n "prefix": "lab-b",\n "project": "one",\n "region": "asia-east1"\n}\n')
     assert make("status", "GRAPH=x", "PROJECT=one").ingest["INGEST_PREFIX"] == "lab-b"
-    assert make("status", "GRAPH=x", "PROJECT=two").ingest["INGEST_PREFIX"] == ""
-    assert (
-        "INGEST_PREFIX" not in make("status", "GRAPH=x").ingest
-        or not make("status", "GRAPH=x").ingest["INGEST_PREFIX"]
-    )
-    image = [call for call in make("image", "PROJECT=one").calls if call[0] == "gcloud"][0][1]
-    assert "--region=asia-east1" in image and any("lab-b-source" in argument for argument in image)
-    image = [call for call in make("image", "PROJECT=two").calls if call[0] == "gcloud"][0][1]
-    assert "--region=us-central1" in image and not any("lab-b" in argument for argument in image)
+    for given in (["PROJECT=two"], []):
+        assert "INGEST_PREFIX" not in make("status", "GRAPH=x", *given).ingest
+    for project, region, one in (("one", "asia-east1", True), ("two", "us-central1", False)):
+        made = make("image", f"PROJECT={project}")
+        ((_, arguments, _),) = [call for call in made.calls if call[0] == "gcloud"]
+        assert f"--region={region}" in arguments
+        assert any("lab-b-source" in argument for argument in arguments) == one
 
 
 def test_a_project_is_one_word(make: Checkout) -> None:
