@@ -7,7 +7,9 @@ process was given (jobs/streams.py keeps it).
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
