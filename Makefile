@@ -141,7 +141,7 @@ image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
 	  --config=cloudbuild.yaml --substitutions=_IMAGE=$(call quoted,$(IMAGE)) \
 	  --gcs-source-staging-dir=$(call quoted,gs://$(PROJECT)-$(INSTALLED)-source/image) \
 	  --service-account=$(call quoted,projects/$(PROJECT)/serviceAccounts/$(INSTALLED)-build@$(PROJECT).iam.gserviceaccount.com)
-	@printf '{"image": "%s"}\n' $(call quoted,$(IMAGE)) > build/image.json
+	@mkdir -p build && printf '{"image": "%s"}\n' $(call quoted,$(IMAGE)) > build/image.json
 	@mv build/image.json terraform/image.auto.tfvars.json && echo "wrote terraform/image.auto.tfvars.json"
 
 # Plans, stops where something would be lost, asks, applies, and remembers where that was.
