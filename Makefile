@@ -6,26 +6,46 @@ SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
 ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE MINUTES REGION IMAGE COVERAGE
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
+# make itself would take a $ for a variable of its own, and the shell ends a command with a line; no value needs them.
+define newline
+
+
+endef
+odd = $(findstring $$,$(value $(1)))$(findstring $(newline),$(value $(1)))
+$(foreach name,$(SETTINGS) $(ARGUMENTS) $(SETTINGS:%=INGEST_%),$(if $(call odd,$(name)),\
+  $(error $(name) has a $$ or the end of a line in it, which no value may have)))
+$(foreach name,DATASET TRUTH,$(if $(filter -%,$(firstword $($(name)))),\
+  $(error $(name) = $($(name)) begins with a hyphen, like an option; write ./ before it)))
+
+# What the command line leaves open is as INGEST_* in the shell says; but a dataset's graph has the dataset's name,
+# whatever graph a shell is about. A blank would make two names of one, so it is another letter meanwhile.
+given = $(filter-out undefined,$(origin $(1)))
+blank := $(subst ,, )
+JOINED := $(subst $(blank),|,$(DATASET))
+GRAPH_OF_DATASET := $(subst |,$(blank),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(JOINED)))))
+EXAMPLE := $(filter example,$(JOINED))
+$(if $(call given,GRAPH),,$(if $(DATASET),$(eval GRAPH := $$(GRAPH_OF_DATASET))))
+$(foreach name,$(SETTINGS),$(if $(call given,$(name)),,$(if $(INGEST_$(name)),$(eval $(name) := $$(INGEST_$(name))))))
+SAID_HERE := $(foreach name,REGION PREFIX,$(if $(call given,$(name)),$(name)))
+
 # In quotes for the shell; and nothing for 0, no, false and off.
 quoted = '$(subst ','\'',$(1))'
 on = $(filter-out 0 no No NO false False FALSE off Off OFF,$(strip $(1)))
 flag = $(if $(call on,$(1)),$(2))
 option = $(if $(1),$(2) $(call quoted,$(1)))
 
-DATASET_NAME := $(basename $(notdir $(DATASET)))
-GRAPH ?= $(DATASET_NAME)
-EXAMPLE := $(filter example,$(DATASET))
-TRUTH ?= $(if $(EXAMPLE),build/example/truth.npz)
-# Where the installation is, as the first deployment left it.
+# Where this project's installation is, as its first deployment left it; another project's is no default.
 kept = $(shell sed -n 's/^ *"$(1)": "\(.*\)",*$$/\1/p' terraform/installation.auto.tfvars.json 2>/dev/null)
-REGION ?= $(or $(call kept,region),us-central1)
-PREFIX ?= $(if $(PROJECT),$(call kept,prefix))
+HERE := $(and $(PROJECT),$(filter $(PROJECT),$(call kept,project)))
+REGION ?= $(or $(if $(HERE),$(call kept,region)),us-central1)
+$(if $(call given,PREFIX),,$(if $(HERE),$(eval PREFIX := $$(call kept,prefix))))
 INSTALLED = $(or $(PREFIX),chunkedgraph-ingest)
+$(foreach name,$(SETTINGS),$(if $(call given,$(name)),$(eval export INGEST_$(name) := $$($(name)))))
 PYTHON := .venv/bin/python -E -s
-CLI = $(PYTHON) -m jobs.cli
+# Where Python could not even begin, it would end with a violation's code.
+UNREADABLE = { echo "$(CURDIR)/jobs: not all files of this checkout can be read" >&2; exit 74; }
+CLI = cat jobs/__init__.py jobs/cli.py jobs/entry.py jobs/streams.py >/dev/null || $(UNREADABLE); $(PYTHON) -m jobs.cli
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
-
-$(foreach name,$(SETTINGS),$(if $($(name)),$(eval export INGEST_$(name) := $$($(name)))))
 
 .PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
@@ -33,6 +53,10 @@ $(foreach name,$(SETTINGS),$(if $($(name)),$(eval export INGEST_$(name) := $$($(
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
+# An environment without its Python, as after an upgrade of the system, is made anew.
+ifeq ($(wildcard .venv/bin/python),)
+.PHONY: .venv/run.stamp
+endif
 .venv/run.stamp: requirements.txt constraints.txt jobs/local/install.sh
 	@sh jobs/local/install.sh requirements.txt
 	@touch $@
@@ -41,14 +65,16 @@ help:  ## list the commands
 	@sh jobs/local/install.sh requirements-dev.txt
 	@touch $@
 
+# Made beside its place, so that what was interrupted is made anew, and never taken for the whole.
 build/example/truth.npz: | .venv/run.stamp
-	@$(PYTHON) -m jobs.example build/example
+	@rm -rf build/example.part && $(PYTHON) -m jobs.example build/example.part
+	@rm -rf build/example && mv build/example.part build/example
 
 example: build/example/truth.npz  ## make the example dataset
 
 ingest: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2)
 	$(NEED_DATASET)@$(CLI) ingest $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call flag,$(RESUME),--resume) \
-	  $(call option,$(SCHEMA),--schema) $(call option,$(TRUTH),--truth)
+	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(if $(EXAMPLE),build/example/truth.npz)),--truth)
 
 plan: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## print what DATASET would take
 	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call option,$(SCHEMA),--schema)
@@ -98,10 +124,10 @@ TAG = $(shell $(CONTENT) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha25
 IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(INSTALLED)/ingest:$(TAG)
 NEED_PROJECT = $(if $(PROJECT),,$(error PROJECT is not given: which Google Cloud project?))
 TERRAFORM ?= terraform
-# Without the variable: a program in terraform's place may look at it too, and find itself.
-TF = cd terraform && env -u TERRAFORM $(TERRAFORM)
+# Without the variable: a program in terraform's place may look at it too, and find itself. ./ is no matter of CDPATH.
+TF = cd ./terraform && env -u TERRAFORM $(TERRAFORM)
 # Only what was said: terraform.tfvars may say otherwise, and a region by default would move everything.
-SAID = $(if $(filter command%,$(origin $(1))),-var $(2)=$(call quoted,$($(1))))
+SAID = $(if $(filter $(1),$(SAID_HERE)),-var $(2)=$(call quoted,$($(1))))
 VARS = -var project=$(call quoted,$(PROJECT)) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
 
 tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
@@ -111,10 +137,11 @@ bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed,
 	@$(PYTHON) -m functions.bundle
 
 image:  ## build the jobs' image with Cloud Build and push it (PROJECT, REGION)
-	$(NEED_PROJECT)gcloud builds submit --project=$(PROJECT) --region=$(REGION) --config=cloudbuild.yaml \
-	  --substitutions=_IMAGE=$(IMAGE) --gcs-source-staging-dir=gs://$(PROJECT)-$(INSTALLED)-source/image \
-	  --service-account=projects/$(PROJECT)/serviceAccounts/$(INSTALLED)-build@$(PROJECT).iam.gserviceaccount.com
-	@printf '{"image": "%s"}\n' '$(IMAGE)' > build/image.json
+	$(NEED_PROJECT)gcloud builds submit --project=$(call quoted,$(PROJECT)) --region=$(call quoted,$(REGION)) \
+	  --config=cloudbuild.yaml --substitutions=_IMAGE=$(call quoted,$(IMAGE)) \
+	  --gcs-source-staging-dir=$(call quoted,gs://$(PROJECT)-$(INSTALLED)-source/image) \
+	  --service-account=$(call quoted,projects/$(PROJECT)/serviceAccounts/$(INSTALLED)-build@$(PROJECT).iam.gserviceaccount.com)
+	@mkdir -p build && printf '{"image": "%s"}\n' $(call quoted,$(IMAGE)) > build/image.json
 	@mv build/image.json terraform/image.auto.tfvars.json && echo "wrote terraform/image.auto.tfvars.json"
 
 # Plans, stops where something would be lost, asks, applies, and remembers where that was.
@@ -123,10 +150,10 @@ PHASE = $(PYTHON) -m jobs.deploy $(call flag,$(REPLACE),--replace) $(call flag,$
 # A Job cannot be made of an image that is not there, so what the build needs comes first. Before it the one service
 # that the others are switched on by; after it, and before it is granted anything, Pub/Sub's own account.
 deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION, YES=1)
-	$(NEED_PROJECT)gcloud services enable cloudresourcemanager.googleapis.com --project=$(PROJECT)
+	$(NEED_PROJECT)gcloud services enable cloudresourcemanager.googleapis.com --project=$(call quoted,$(PROJECT))
 	$(TF) init -input=false
 	$(PHASE) -target=time_sleep.build_grants
-	gcloud beta services identity create --quiet --service=pubsub.googleapis.com --project=$(PROJECT)
+	gcloud beta services identity create --quiet --service=pubsub.googleapis.com --project=$(call quoted,$(PROJECT))
 	$(MAKE) image
 	$(PHASE)
 
@@ -146,7 +173,8 @@ bench: .venv/dev.stamp build/example/truth.npz  ## measure speed on the example;
 	@$(PYTHON) -m tests.benchmarks
 
 soak: .venv/dev.stamp  ## run after run with killed workers and broken connections (MINUTES=60)
-	@$(PYTHON) -m tests.faults.soak $(or $(MINUTES),60)
+	@$(PYTHON) -m tests.faults.soak $(call quoted,$(or $(MINUTES),60))
 
-clean: down  ## remove the environment and everything built
+clean:  ## end the local emulators, and remove the environment and everything built
+	@test ! -e build/local/emulators.json || $(CLI) down || echo "emulators that still run are left to themselves" >&2
 	rm -rf .venv build

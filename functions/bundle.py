@@ -3,7 +3,8 @@
 Why: the cloud takes one folder a function, with main.py at its top and nothing to install but what
 requirements.txt names. Invariants: a bundle has main.py, the modules of ours that it imports, by
 whatever way and wherever in the code, and no others; nothing of ours is executed to find them. The
-same source gives the same names, bytes, times and modes, so only a changed function is deployed.
+same source gives the same names, bytes, times and modes, so only a changed function is deployed. Only a
+bundle that was written here is ever replaced.
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import sys
+import traceback
 from modulefinder import ModuleFinder
 from pathlib import Path
+
+from shared.classify import Classifier
+from shared.endings import ending_of
+from shared.errors import StateError
+from shared.exit_codes import Exit
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FUNCTIONS = REPOSITORY / "functions"
 CONSTRAINTS = REPOSITORY / "constraints.txt"
 DEFAULT = REPOSITORY / "build" / "functions"
 OURS = ("functions", "jobs", "shared", "tests")
+TOP = ("main.py", "requirements.txt", "constraints.txt")
+MARKED, MARK = "requirements.txt", b"-c constraints.txt  # sha256 "
+"""The file by which a bundle is known, and how it begins."""
 CHANGED = 315_532_800
 """When every file was changed, in seconds since 1970: the start of 1980, the earliest that a zip file can say."""
 
@@ -52,7 +61,7 @@ def contents(name: str) -> dict[str, bytes]:
     files, _ = find_imports(name)
     constraints = CONSTRAINTS.read_bytes()
     # pip reads the file beside it; the hash tells the cloud's cache, which looks at this file alone, of a change.
-    pinned = f"-c constraints.txt  # sha256 {hashlib.sha256(constraints).hexdigest()}\n".encode()
+    pinned = MARK + f"{hashlib.sha256(constraints).hexdigest()}\n".encode()
     return {
         "main.py": (FUNCTIONS / name / "main.py").read_bytes(),
         "requirements.txt": pinned + (FUNCTIONS / name / "requirements.txt").read_bytes(),
@@ -62,27 +71,75 @@ def contents(name: str) -> dict[str, bytes]:
 
 
 def write(name: str, folder: Path) -> Path:
-    """Writes a function's bundle to `folder`/`name`, in place of whatever is there; the folder that it made."""
+    """Writes a function's bundle to `folder`/`name`, in place of an older one; the folder that it made.
+
+    StateError for a folder that holds anything but a bundle that was written here: nothing is deleted then.
+    """
     bundle = folder / name
-    if bundle.exists():
-        shutil.rmtree(bundle)
-    for path, data in sorted(contents(name).items()):
+    made = contents(name)
+    _remove(bundle)
+    # The file that shows whose it is comes first: what is interrupted here is still known as a bundle.
+    for path in sorted(made, key=lambda path: (path != MARKED, path)):
         file = bundle / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+        file.write_bytes(made[path])
         file.chmod(0o644)
         os.utime(file, (CHANGED, CHANGED))
     return bundle
 
 
-def main() -> None:
+def _remove(bundle: Path) -> None:
+    """Removes a bundle file by file; StateError, before the first, if it is something else."""
+    if bundle.is_symlink() or (bundle.exists() and not bundle.is_dir()):
+        raise _not_ours(bundle, bundle)
+    found = sorted(bundle.rglob("*"), reverse=True)
+    files = [path for path in found if path.is_symlink() or not path.is_dir()]
+    for path in files:
+        inside = path.relative_to(bundle)
+        source = inside.parts[0] in OURS and inside.suffix == ".py"
+        if path.is_symlink() or not path.is_file() or not (source or inside.as_posix() in TOP):
+            raise _not_ours(bundle, path)
+    if files and not _is_marked(bundle / MARKED):
+        raise _not_ours(bundle, bundle / MARKED)
+    for path in sorted(files, key=lambda path: path == bundle / MARKED):
+        path.unlink()
+    for path in found:
+        if path not in files:
+            path.rmdir()
+
+
+def _is_marked(requirements: Path) -> bool:
+    return requirements.is_file() and requirements.read_bytes().startswith(MARK)
+
+
+def _not_ours(bundle: Path, path: Path) -> StateError:
+    return StateError(
+        f"{bundle}: {path} is no part of a bundle that was written here, so nothing there is deleted; "
+        "give another FOLDER, or remove it by hand"
+    )
+
+
+def main() -> Exit:
     """Writes all bundles and prints their folders."""
     parser = argparse.ArgumentParser(description="Write the source bundle of each function.")
     parser.add_argument("folder", type=Path, nargs="?", default=DEFAULT, help="where to (%(default)s)")
-    folder = parser.parse_args().folder
-    for name in names():
-        print(write(name, folder))
+    try:
+        folder = parser.parse_args().folder
+        for name in names():
+            print(write(name, folder), flush=True)
+    except Exception as error:
+        ending = ending_of(error, Classifier())
+        if ending.text is None:
+            traceback.print_exc()
+        else:
+            print(ending.text, file=sys.stderr)
+        return ending.code
+    return Exit.OK
 
 
 if __name__ == "__main__":
-    main()
+    code = main()
+    if code is not Exit.OK:
+        # What could not be printed is not tried again at the end, with a code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

@@ -11,6 +11,7 @@ from jobs.output import say
 from jobs.progress import watch
 from shared.exit_codes import Exit
 from shared.gcp.backend import GoogleBackend
+from shared.memory.backend import MemoryBackend
 from shared.operate.replay import current_failures
 from shared.operate.run import Run
 from shared.operate.status import RunStatus
@@ -62,6 +63,12 @@ def _say_failed(run: Run, failures: list[Failure]) -> None:
     discarded = sum(failure.state is State.DISCARDED for failure in failures)
     for failure in dead[:10]:
         say(f"chunk {failure.chunk}: {failure.error}: {failure.message}")
+    if isinstance(run.backend, MemoryBackend):
+        say(
+            f"chunks in the dead letters: {len(dead):,}; what is left waits for them. The run was in memory and is "
+            "gone now: when their cause is mended, the same command builds it anew"
+        )
+        return
     if dead:
         say(
             f"chunks in the dead letters: {len(dead):,}; what is left waits for them. See: make failed "

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import traceback
-from collections.abc import Sequence
+from jobs import entry
 
-import click
+with entry.importing(__name__):
+    import logging
+    from collections.abc import Sequence
 
-from jobs import interrupts
-from jobs.commands.chunk import chunk, chunk_local
-from jobs.commands.control import pause, reset, resume
-from jobs.commands.down import down
-from jobs.commands.failures import discard, failed, replay
-from jobs.commands.ingest import ingest, layer
-from jobs.commands.plan import plan
-from jobs.commands.show import show
-from jobs.commands.status import status
-from jobs.commands.upgrade import upgrade
-from jobs.commands.verify import verify
-from jobs.console import Ended
-from shared import logs
-from shared.classify import Kind
-from shared.errors import IngestError
-from shared.exit_codes import Exit
-from shared.gcp.progress import CLASSIFY
-from shared.version import VERSION
+    import click
+
+    from jobs import interrupts
+    from jobs.commands.chunk import chunk, chunk_local
+    from jobs.commands.control import pause, reset, resume
+    from jobs.commands.down import down
+    from jobs.commands.failures import discard, failed, replay
+    from jobs.commands.ingest import ingest, layer
+    from jobs.commands.plan import plan
+    from jobs.commands.show import show
+    from jobs.commands.status import status
+    from jobs.commands.upgrade import upgrade
+    from jobs.commands.verify import verify
+    from jobs.console import Ended
+    from jobs.program import ProgramGroup, ended
+    from shared import logs
+    from shared.exit_codes import Exit
+    from shared.gcp.progress import CLASSIFY
+    from shared.version import VERSION
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=ProgramGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="chunkedgraph-ingest", message="%(prog)s %(version)s")
 def cli() -> None:
     """Turn an over-segmented volume into a chunked graph in Bigtable."""
@@ -44,33 +44,22 @@ for command in (
 
 def run(arguments: Sequence[str] | None = None) -> Exit:
     """Runs a command; every error of ours becomes its text and an exit code, without a traceback."""
-    try:
-        cli(arguments, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return Exit.REFUSED
-    except IngestError as error:
-        click.echo(str(error), err=True)
-        return Exit.REFUSED
-    except Ended as end:
-        return end.code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what is done stays done", err=True)
-        return Exit.INTERRUPTED
-    except Exception as error:
-        if CLASSIFY(error) is Kind.OUTAGE:
-            click.echo(f"a service is out of reach: {error}; nothing is lost, try again", err=True)
-            return Exit.TRY_AGAIN
-        traceback.print_exc()
-        return Exit.BUG
-    return Exit.OK
+
+    def program() -> Exit:
+        try:
+            cli(arguments, standalone_mode=False)
+        except Ended as end:
+            return end.code
+        return Exit.OK
+
+    return ended(program, CLASSIFY)
 
 
 def main() -> None:
     """Runs the command that the process was started with."""
     interrupts.install()
     logs.set_up(logging.WARNING)
-    sys.exit(run())
+    entry.leave(run())
 
 
 if __name__ == "__main__":

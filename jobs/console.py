@@ -11,15 +11,17 @@ from typing import Any
 
 import click
 
-from jobs import output
 from jobs.local import emulators
+from jobs.local.given import need_answers
 from jobs.paths import LOCAL, REPOSITORY
-from shared.environment import Environment
+from jobs.streams import claimed
+from shared.environment import EMULATORS, RUN_HOST, Environment
 from shared.errors import StateError
 from shared.exit_codes import Exit
 from shared.gcp.backend import GoogleBackend
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
+from shared.plan.names import NAME
 
 DEFAULT_WORKERS = len(os.sched_getaffinity(0))
 
@@ -29,7 +31,7 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Runs the command."""
-        with output.claimed():
+        with claimed():
             return super().invoke(context)
 
 
@@ -46,8 +48,20 @@ workers_option = click.option(
     help="Worker processes here; one a core unless given.",
 )
 
+
+def _graph(_context: object, _parameter: object, name: str) -> str:
+    """A name that leads to nothing but the graph's own folder."""
+    if NAME.fullmatch(name) is None:
+        raise click.BadParameter(f"{name!r} is no graph's name: a letter, then letters, digits, _, -; 63 at most")
+    return name
+
+
 graph_option = click.option(
-    "--graph", envvar="INGEST_GRAPH", required=True, help="The graph, as named when it was ingested."
+    "--graph",
+    envvar="INGEST_GRAPH",
+    required=True,
+    callback=_graph,
+    help="The graph, as named when it was ingested.",
 )
 
 named_graph_option = click.option(
@@ -118,17 +132,24 @@ def environment() -> Environment:
     return replace(read, hosts={**emulators.running(LOCAL), **read.hosts})
 
 
+def _checked(read: Environment) -> Environment:
+    """The same, once those who were named have answered."""
+    named = {name: os.environ.get(name) for name in (*EMULATORS, RUN_HOST)}
+    need_answers({name: host for name, host in named.items() if host and (name != RUN_HOST or read.project)})
+    return read
+
+
 def running_backend() -> GoogleBackend:
     """Google Cloud, or the emulators that run; StateError if there is neither."""
-    return GoogleBackend(environment())
+    return GoogleBackend(_checked(environment()))
 
 
 def started_backend() -> GoogleBackend:
     """Google Cloud, or emulators, started where they do not run; EmulatorsMissing if that cannot be."""
-    read = environment()
+    read = _checked(environment())
     if read.project is not None:
         return GoogleBackend(read)
-    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, read.hosts)))
+    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, {**os.environ, **read.hosts})))
 
 
 def open_run(graph: str) -> Run:
@@ -137,10 +158,21 @@ def open_run(graph: str) -> Run:
 
 
 def dataset_path(name: str) -> Path:
-    """The dataset file that DATASET means: a path, or the name of a file in configs/."""
+    """The dataset file that DATASET means: a path, or the name of a file in configs/. StateError without it."""
     if name.endswith((".yml", ".yaml")) or "/" in name:
-        return Path(name)
-    return REPOSITORY / "configs" / f"{name}.yml"
+        path = Path(name)
+        if not path.is_absolute() and not path.exists():
+            raise StateError(
+                f"DATASET = {name!r:.200}: there is no such file in {Path.cwd()}, where this (or make -C) runs; "
+                "give its whole path, from / on"
+            )
+        return path
+    path = REPOSITORY / "configs" / f"{name}.yml"
+    if not path.exists():
+        raise StateError(
+            f"DATASET = {name!r:.200}: there is no {path}; give a name in configs/ or the path of a .yml file"
+        )
+    return path
 
 
 def some(items: list[Any] | set[Any], most: int = 5) -> str:

@@ -8,12 +8,16 @@ allocates (RLIMIT_DATA): files that are only mapped do not count.
 
 from __future__ import annotations
 
+import mmap
 import resource
 from collections.abc import Iterable
 from pathlib import Path
 
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where a container's limit is, by the version of cgroups."""
+
+ROOM = 256 << 20
+"""Bytes that any program here takes for threads and connections, before a chunk."""
 
 MEMINFO = Path("/proc/meminfo")
 SELF = Path("/proc/self")
@@ -45,6 +49,19 @@ def cap(mib: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = (mib << 20) + RESERVED
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
+def need_room() -> None:
+    """MemoryError where a limit of this process leaves no room to begin with: a thread that cannot even start
+    would be waited for without end."""
+    if any(
+        resource.getrlimit(limit)[0] != resource.RLIM_INFINITY
+        for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    ):
+        try:
+            mmap.mmap(-1, ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        except OSError as error:
+            raise MemoryError from error
 
 
 class ProcessMeter:

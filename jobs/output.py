@@ -2,88 +2,31 @@
 
 Why: cloud-files and its like print to standard output when they like to, and `status --json` is read by
 programs. Invariants: while a command runs, nothing but this module writes to the standard output that the
-process was given; the other streams and the descriptor are as before when it ends.
+process was given (jobs/streams.py keeps it).
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from rich.console import Console
 
+from jobs.streams import own
 from shared.errors import StateError
 
 
-class _Own(io.TextIOBase):
-    """The standard output that the process was given, wherever `sys.stdout` leads meanwhile."""
-
-    claimed: TextIO | None = None
-
-    @property
-    def _stream(self) -> TextIO:
-        return self.claimed or sys.stdout
-
-    def write(self, text: str) -> int:
-        return self._stream.write(text)
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # rich asks the stream for it
-        return self._stream.encoding
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves the error to whoever runs the command; rich would end the process with 1, a violation's code."""
+        raise
 
 
-_own = _Own()
-
-console = Console(file=cast(TextIO, _own), soft_wrap=True, highlight=False)
-
-
-@contextlib.contextmanager
-def claimed() -> Iterator[None]:
-    """Keeps standard output for this module: prints of others, in Python or below it, go to standard error."""
-    if _own.claimed is not None:
-        yield
-        return
-    before = sys.stdout
-    kept = _descriptor(before)
-    own: TextIO = before
-    if kept is not None:
-        before.flush()
-        own = os.fdopen(os.dup(kept), "w", encoding=before.encoding, errors=before.errors, buffering=1)
-        os.dup2(2, kept)
-    _own.claimed, sys.stdout = own, sys.stderr
-    try:
-        yield
-    finally:
-        _own.claimed, sys.stdout = None, before
-        if kept is not None:
-            with contextlib.suppress(BrokenPipeError):
-                own.flush()
-            os.dup2(own.fileno(), kept)
-            with contextlib.suppress(BrokenPipeError):
-                own.close()
-
-
-def _descriptor(stream: TextIO) -> int | None:
-    """The descriptor of a stream that is the process' real standard output; None for one in its place."""
-    try:
-        return 1 if stream.fileno() == 1 else None
-    except (OSError, ValueError):
-        return None
+console = _Console(file=cast(TextIO, own), soft_wrap=True, highlight=False)
 
 
 def say(text: str) -> None:
@@ -93,8 +36,8 @@ def say(text: str) -> None:
 
 def put(text: str) -> None:
     """A line as it is, neither wrapped nor styled."""
-    _own.write(f"{text}\n")
-    _own.flush()
+    own.write(f"{text}\n")
+    own.flush()
 
 
 def put_json(value: Any, indent: int | None = None) -> None:

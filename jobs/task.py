@@ -7,27 +7,32 @@ of one that did not, and Cloud Run starts the task anew. Work is never lost by i
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Sequence
-from types import FrameType
+from jobs import entry
 
-import click
+with entry.importing(__name__):
+    import os
+    import signal
+    import subprocess
+    import sys
+    from collections.abc import Sequence
+    from types import FrameType
 
-from jobs import memory_limit as memory
-from jobs.container import cpus
-from jobs.paths import REPOSITORY
+    import click
+
+    from jobs import memory_limit as memory
+    from jobs.container import cpus
+    from jobs.paths import ISOLATED, REPOSITORY
+    from jobs.program import Program, ended
+    from shared.classify import Classifier
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(cls=Program, context_settings={"ignore_unknown_options": True})
 @click.option("--processes", type=click.IntRange(1), help="Worker processes; one for each CPU unless given.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def main(processes: int | None, arguments: tuple[str, ...]) -> None:
     """Run worker processes until all have ended; ARGUMENTS are those of jobs.worker."""
     count = processes or cpus()
-    command = [sys.executable, "-m", "jobs.worker", *arguments]
+    command = [*ISOLATED, "-m", "jobs.worker", *arguments]
     environ = dict(os.environ)
     # Terraform says it; where nobody does, the container is asked, by files that Cloud Run promises nothing of.
     environ["INGEST_MEMORY_MIB"] = environ.get("INGEST_MEMORY_MIB") or str(memory.share(count))
@@ -59,4 +64,4 @@ def exit_code(codes: Sequence[int]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    entry.leave(ended(lambda: main(standalone_mode=False), Classifier()))

@@ -8,26 +8,31 @@ Imports are kept low: a task that starts is paid for from its first second.
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import socket
-import sys
-import time
-from collections.abc import Mapping
-from types import FrameType
+from jobs import entry
 
-import click
+with entry.importing(__name__):
+    import logging
+    import os
+    import signal
+    import socket
+    import sys
+    import time
+    from collections.abc import Mapping
+    from types import FrameType
 
-from jobs import memory_limit as memory
-from shared import logs
-from shared.environment import Environment
-from shared.errors import IngestError, ShuttingDown
-from shared.exit_codes import Exit
-from shared.gcp.backend import GoogleBackend
-from shared.run.events import Event
-from shared.work.open_runs import OpenRuns
-from shared.work.worker import Worker
+    import click
+
+    from jobs import memory_limit as memory
+    from jobs.program import Program, ended
+    from shared import logs
+    from shared.environment import Environment
+    from shared.errors import IngestError, ShuttingDown
+    from shared.exit_codes import Exit
+    from shared.gcp.backend import GoogleBackend
+    from shared.gcp.progress import CLASSIFY
+    from shared.run.events import Event
+    from shared.work.open_runs import OpenRuns
+    from shared.work.worker import Worker
 
 logger = logging.getLogger("jobs.worker")
 
@@ -85,7 +90,7 @@ class Stop:
         raise ShuttingDown("the worker was told to end, and the chunk was not done in time")
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--layers", callback=parse_layers, required=True, help="Layers to work on, like 2-5 or 2,3.")
 @click.option("--idle-seconds", default=60.0, show_default=True, help="End when nothing came for so long.")
 @click.option("--parent", type=int, help="End when this process, which started it, is gone.")
@@ -129,4 +134,4 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    entry.leave(ended(lambda: main(standalone_mode=False), CLASSIFY))

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.errors import StateError
+from shared.service_names import RULES, host_problem
 
 EMULATORS = ("BIGTABLE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
 RUN_HOST = "CLOUD_RUN_EMULATOR_HOST"
@@ -43,11 +44,11 @@ class Environment:
     @classmethod
     def read(cls, environ: Mapping[str, str], local_scratch: str = "") -> Environment:
         """Reads `environ`; empty values count as not set, as make passes them. `local_scratch` is the
-        scratch folder without a project, unless one is given. StateError for what cannot be meant."""
+        scratch folder without a project, unless one is given. StateError with every value that no service takes."""
         given = {name: value for name, value in environ.items() if value}
+        if problems := _problems(given):
+            raise StateError("\n".join(problems))
         memory = given.get("INGEST_MEMORY_MIB")
-        if memory is not None and not (memory.isdecimal() and int(memory) > 0):
-            raise StateError(f"INGEST_MEMORY_MIB = {memory!r} is no number of MiB from 1")
         project, prefix = given.get("INGEST_PROJECT"), given.get("INGEST_PREFIX", DEFAULT_NAME)
         return cls(
             project=project,
@@ -75,3 +76,10 @@ class Environment:
             **self.hosts,
             **{name: value for name, value in optional.items() if value},
         }
+
+
+def _problems(given: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable whose value cannot be meant."""
+    told = {name: rule.problem(given[name]) for name, rule in RULES.items() if name in given}
+    told |= {name: host_problem(given[name]) for name in (*EMULATORS, RUN_HOST) if name in given}
+    return [f"{name} = {given[name]!r:.200} {problem}" for name, problem in told.items() if problem]

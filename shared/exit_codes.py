@@ -18,6 +18,8 @@ class Exit(IntEnum):
     """The run cannot go on: chunks are in the dead letters, and what is left waits for them."""
     STOPPED = 4
     """Workers ended without progress, again and again; their logs say why."""
+    FILES = 74
+    """A file, folder or pipe of this machine cannot be read or written; what is done stays done."""
     TRY_AGAIN = 75
     """It did not work, for a reason that may pass; the same command may work later."""
     BUG = 70

@@ -81,7 +81,10 @@ def _build(run: Run, workers: int, truth: Path | None) -> None:
     """Stays until the run is done, and says what it came to."""
     work_until_done(run, workers)
     if not run.record.auto_queue_parents and not run.finished:
-        say(f"layer 2 is done; parents wait for: make layer N=3 {run.where}")
+        if isinstance(run.backend, MemoryBackend):
+            say("layer 2 is done; it was built in memory, where no other command can go on with its parents")
+        else:
+            say(f"layer 2 is done; parents wait for: make layer N=3 {run.where}")
         return
     show_layers(run)
     if run.backend.project is None:

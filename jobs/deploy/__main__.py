@@ -7,22 +7,27 @@ half-way: the same command goes on from there.
 
 from __future__ import annotations
 
-import json
-import os
-import shlex
-import subprocess
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from jobs import entry
 
-import click
+with entry.importing(__name__):
+    import json
+    import os
+    import shlex
+    import subprocess
+    import sys
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
 
-from jobs.deploy import installation
-from jobs.deploy.plan_check import changes_anything, losses
-from jobs.paths import REPOSITORY
-from shared.errors import StateError
-from shared.exit_codes import Exit
+    import click
+
+    from jobs.deploy import installation
+    from jobs.deploy.plan_check import changes_anything, losses
+    from jobs.paths import REPOSITORY
+    from jobs.program import Program, ended
+    from shared.classify import Classifier
+    from shared.errors import StateError
+    from shared.exit_codes import Exit
 
 FOLDER = REPOSITORY / "terraform"
 
@@ -110,19 +115,14 @@ def _agreed(found: Sequence[object]) -> bool:
     return click.confirm("Do this?", err=True)
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--replace", is_flag=True, help="Allow a plan that replaces or destroys what holds data.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def main(replace: bool, yes: bool, arguments: tuple[str, ...]) -> None:
     """Plan, check, ask and apply; ARGUMENTS are those of terraform plan."""
-    try:
-        code = phase(Terraform(FOLDER), FOLDER, arguments, replace, yes)
-    except StateError as error:
-        click.echo(f"error: {error}", err=True)
-        code = Exit.REFUSED
-    sys.exit(code)
+    sys.exit(phase(Terraform(FOLDER), FOLDER, arguments, replace, yes))
 
 
 if __name__ == "__main__":
-    main()
+    entry.leave(ended(lambda: main(standalone_mode=False), Classifier()))

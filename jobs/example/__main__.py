@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
+from jobs import entry
 
-import click
+with entry.importing(__name__):
+    from dataclasses import asdict
+    from pathlib import Path
 
-from jobs.example import ExampleParams, make_example
-from jobs.example.params import Triple
+    import click
+
+    from jobs.example import ExampleParams, make_example
+    from jobs.example.params import Triple
+    from jobs.output import put
+    from jobs.program import Program, ended
+    from jobs.streams import claimed
+    from shared.classify import Classifier
+    from shared.errors import StateError
 
 DEFAULT = ExampleParams()
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=Program, context_settings={"show_default": True})
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--grid", type=int, nargs=3, default=DEFAULT.grid, help="Chunks along x, y and z.")
 @click.option(
@@ -31,13 +39,14 @@ def main(folder: Path, grid: Triple, chunk_size: Triple, supervoxel_size: int, s
 
     Writes the watershed volume (ws), edges, components, and the true objects (truth.npz).
     """
-    try:
-        summary = make_example(folder, ExampleParams(grid, chunk_size, supervoxel_size, seed))
-    except (ValueError, FileExistsError) as error:
-        raise click.ClickException(str(error)) from error
-    for name, value in asdict(summary).items():
-        click.echo(f"{name:18} {value}")
+    with claimed():
+        try:
+            summary = make_example(folder, ExampleParams(grid, chunk_size, supervoxel_size, seed))
+        except (ValueError, FileExistsError) as error:
+            raise StateError(str(error)) from error
+        for name, value in asdict(summary).items():
+            put(f"{name:18} {value}")
 
 
 if __name__ == "__main__":
-    main()
+    entry.leave(ended(lambda: main(standalone_mode=False), Classifier()))

@@ -234,7 +234,9 @@ def _installed(todo: list[Service], environ: Mapping[str, str]) -> tuple[Path, s
 
 def _missing(services: Iterable[Service], *, java: bool) -> EmulatorsMissing:
     services = list(services)
-    what = [f"the {service.name} emulator" for service in services] + ["java"] * java
+    home = os.environ.get("JAVA_HOME")
+    named = f"java (JAVA_HOME = {home!r} has no bin/java)" if home else "java"
+    what = [f"the {service.name} emulator" for service in services] + [named] * java
     debian = [f"google-cloud-cli-{s.name}-emulator" for s in services] + ["default-jre-headless"] * java
     text = f"cannot find {', '.join(what)}: install with `apt-get install {' '.join(debian)}` (Debian)"
     if services:

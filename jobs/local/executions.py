@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,14 +17,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from jobs.paths import REPOSITORY
+from jobs.paths import ISOLATED, REPOSITORY
 from shared.gcp.cloudrun.messages import Execution, JobSpec
 
 POLL_SECONDS = 0.1
 END_SECONDS = 15.0
 """How long tasks may take to end when asked; Cloud Run gives 10 s."""
 
-TASK = (sys.executable, "-m", "jobs.task")
+TASK = (*ISOLATED, "-m", "jobs.task")
 """What the image's entry point is: a Job has only arguments."""
 
 Process = subprocess.Popen[bytes]

@@ -25,6 +25,8 @@ EMULATOR_PROJECT = "emulators-only-no-such-project-"
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
+_DIRECT = [("grpc.enable_http_proxy", 0)]
+"""Emulators are on this machine or beside it; a proxy that stands in the environment leads elsewhere."""
 _SIZES = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _KEEPALIVE = [("grpc.keepalive_time_ms", 30_000)]
 _NO_READER_THREAD = [("SingleThreadedUnaryStream", 1)]
@@ -66,7 +68,7 @@ def channel(endpoints: Endpoints, host: str | None, service: str, options: Seque
 
     if host is not None:
         # No keepalive: emulators end a connection for too many pings.
-        return grpc.insecure_channel(host, options=[*_SIZES, *options])
+        return grpc.insecure_channel(host, options=[*_DIRECT, *_SIZES, *options])
     _refuse_emulated(endpoints, service)
     from google.api_core import grpc_helpers
 
@@ -153,6 +155,10 @@ def firestore(endpoints: Endpoints) -> Any:
     client = Client(project=endpoints.project, database=endpoints.database, credentials=used)
     # The library takes an emulator from the environment only, and keeps it here until first use.
     client._emulator_host = endpoints.firestore_host
+    if endpoints.firestore_host is not None:
+        # Its own channel to an emulator would ask a proxy for the way.
+        over = channel(endpoints, endpoints.firestore_host, "firestore")
+        setattr(client, "_emulator_channel", lambda _transport: over)  # noqa: B010
     return client
 
 

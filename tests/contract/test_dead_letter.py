@@ -209,8 +209,9 @@ def test_imports() -> None:
 @pytest.mark.parametrize("missing", ["INGEST_SCRATCH", "INGEST_DATABASE", "INGEST_PROJECT"])
 def test_environment(missing: str) -> None:
     """A variable that is missing is named."""
-    variables = {"INGEST_SCRATCH": "gs://b/s/", "INGEST_DATABASE": "d", "INGEST_PROJECT": "p"}
+    variables = {"INGEST_SCRATCH": "gs://b/s/", "INGEST_DATABASE": "database", "INGEST_PROJECT": "project"}
     found = read_progress(variables)
-    assert (found.scratch, found.endpoints.project, found.endpoints.firestore_host) == ("gs://b/s/", "p", None)
+    assert (found.scratch, found.endpoints.project) == ("gs://b/s/", "project")
+    assert found.endpoints.firestore_host is None
     with pytest.raises(StateError, match=missing):
         read_progress({name: value for name, value in variables.items() if name != missing})

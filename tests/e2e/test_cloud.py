@@ -55,8 +55,8 @@ def project(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Pro
     name = uuid.uuid4().hex[:10]
     own = variables | {
         "INGEST_PROJECT": f"p{name}",
-        "INGEST_INSTANCE": "i",
-        "INGEST_DATABASE": "d",
+        "INGEST_INSTANCE": "instance",
+        "INGEST_DATABASE": "database",
         "INGEST_PREFIX": f"c-{name}",
     }
     executor = LocalExecutor(own, tmp_path / "logs")

@@ -18,6 +18,7 @@ from functions import bundle
 from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
+from shared.errors import StateError
 from shared.files import CloudFilesStorage
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
 from shared.gcp.cloudrun.messages import JobSpec
@@ -103,12 +104,72 @@ def pins(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", bundle.names())
 def test_same_source_same_bundle(name: str, tmp_path: Path) -> None:
     """Two bundles are alike in names, bytes, times and modes, also where an older one was in the way."""
-    old = tmp_path / "b" / name / "shared" / "gone.py"
-    old.parent.mkdir(parents=True)
+    old = bundle.write(name, tmp_path / "b") / "shared" / "gone.py"
     old.write_text("gone = True\n")
     first, second = bundle.write(name, tmp_path / "a"), bundle.write(name, tmp_path / "b")
     assert state(first) == state(second)
     assert {mode & 0o777 for _, _, mode in state(first).values()} == {0o644}
+
+
+FOREIGN = {
+    "a text beside it": ("notes.txt", "mine"),
+    "a source of another kind": ("shared/data.json", "{}"),
+    "a folder of another name": ("other/x.py", "x = 1"),
+    "no mark": ("requirements.txt", "numpy==1.0"),
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_what_is_not_a_bundle_is_never_deleted(foreign: str, tmp_path: Path) -> None:
+    """One file that is not ours, and everything in the folder stays as it is; the refusal names the file."""
+    name = bundle.names()[0]
+    place = bundle.write(name, tmp_path)
+    path, text = FOREIGN[foreign]
+    (place / path).parent.mkdir(exist_ok=True)
+    (place / path).write_text(text)
+    before = state(place)
+    with pytest.raises(StateError, match=path):
+        bundle.write(name, tmp_path)
+    assert state(place) == before
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "link inside"])
+def test_links_are_not_followed(kind: str, tmp_path: Path) -> None:
+    """A link in the bundle's place or in it leads to what is somebody else's."""
+    name = bundle.names()[0]
+    other = bundle.write(name, tmp_path / "elsewhere")
+    place = tmp_path / "to" / name
+    place.parent.mkdir()
+    if kind == "link":
+        place.symlink_to(other)
+    elif kind == "file":
+        place.write_text("mine")
+    else:
+        (bundle.write(name, tmp_path / "to") / "shared" / "more").symlink_to(other / "shared")
+    before = state(other)
+    with pytest.raises(StateError, match="no part of a bundle"):
+        bundle.write(name, tmp_path / "to")
+    assert state(other) == before
+
+
+def test_the_sources_are_no_bundles() -> None:
+    """`functions` itself, given as FOLDER, keeps its sources: they look like a bundle."""
+    name = bundle.names()[0]
+    before = state(bundle.FUNCTIONS / name)
+    with pytest.raises(StateError, match="no part of a bundle"):
+        bundle.write(name, bundle.FUNCTIONS)
+    assert state(bundle.FUNCTIONS / name) == before
+
+
+def test_an_interrupted_bundle_is_replaced(tmp_path: Path) -> None:
+    """Wherever the writing of a bundle ended, the next one takes its place."""
+    name = bundle.names()[0]
+    whole = state(bundle.write(name, tmp_path / "whole"))
+    place = tmp_path / "half" / name
+    place.mkdir(parents=True)
+    (place / bundle.MARKED).write_bytes(whole[bundle.MARKED][0])
+    (place / "shared").mkdir()
+    assert state(bundle.write(name, tmp_path / "half")) == whole
 
 
 @pytest.mark.parametrize("name", bundle.names())
