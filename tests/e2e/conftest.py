@@ -1,19 +1,27 @@
-"""A small example dataset and the command line, run as people run it, on the session's emulators."""
+"""A small example dataset and the command line, as people use it, on the session's emulators."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+import jobs.cli
 from jobs.example import ExampleParams, make_example
 from jobs.paths import REPOSITORY
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+SECONDS = 600.0
+"""After which a process that has not ended is taken to hang; bounds only keep a test from waiting forever."""
 
 PARAMS = ExampleParams(grid=(9, 5, 3), chunk_size=(24, 24, 20))
 DATASET = """
@@ -34,21 +42,46 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def variables(emulators: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment of a command: the emulators, and topics and a scratch folder of its own."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
-    prefix = f"p-{tmp_path.name}".replace("_", "-")[:60]
+    """The environment of a command: the emulators, all else of its own, and one worker unless more are asked for."""
+    own = uuid.uuid4().hex[:12]
     return {
-        **kept,
+        **inherited(),
         **emulators,
         "INGEST_SCRATCH": f"file://{tmp_path}/scratch",
-        "INGEST_PREFIX": prefix,
-        "PYTHONWARNINGS": "ignore",
+        "INGEST_PREFIX": f"p-{own}",
+        "INGEST_DATABASE": f"d-{own}",
+        "INGEST_WORKERS": "1",
     }
+
+
+def inherited() -> dict[str, str]:
+    """What commands get of the environment that the tests run in."""
+    kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+    return {name: value for name, value in os.environ.items() if name in kept}
 
 
 @pytest.fixture
 def cli(variables: dict[str, str]) -> Run:
-    """Runs a command of the command line to its end."""
+    """Runs a command of the command line to its end, in this process: as its program does, but for the start."""
+
+    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        words, out, err = list(map(str, arguments)), io.StringIO(), io.StringIO()
+        with (
+            open(os.devnull) as nobody,
+            patch.dict(os.environ, {**variables, **more}, clear=True),
+            patch.object(sys, "stdin", nobody),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = jobs.cli.run(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def program(variables: dict[str, str]) -> Run:
+    """The same as a process: for what ends it, and what of it reaches whoever started it."""
 
     def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -57,7 +90,7 @@ def cli(variables: dict[str, str]) -> Run:
             env={**variables, **more},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=SECONDS,
             stdin=subprocess.DEVNULL,
         )
 

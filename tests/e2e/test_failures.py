@@ -21,12 +21,11 @@ from shared.plan.grid import Chunk
 from shared.run.done import is_finished
 from shared.run.events import Event
 from shared.work.steps import OpenRun
-from tests.e2e.conftest import Run
+from tests.e2e.conftest import SECONDS, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 from tests.faults.disturbed import every_chunk
 from tests.faults.emulated import wait_until
 
-SECONDS = 120.0
 BAD, OTHER = Chunk(2, 1, 1, 1), Chunk(2, 7, 3, 2)
 
 

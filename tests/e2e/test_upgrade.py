@@ -17,7 +17,7 @@ from shared.exit_codes import Exit
 from shared.gcp.bigtable.table import BigtableTable
 from shared.table.cells import Cells
 from shared.table.columns import COUNTER, VERSION_KEY, counter_key, families
-from tests.e2e.conftest import Run
+from tests.e2e.conftest import SECONDS, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
 
@@ -47,7 +47,7 @@ def test_upgrade(cli: Run, variables: dict[str, str], example: Path, graph: str)
         for line in process.stdout:
             if "queued" in line:
                 process.send_signal(signal.SIGINT)
-        assert process.wait(60) == Exit.INTERRUPTED
+        assert process.wait(SECONDS) == Exit.INTERRUPTED
     status = json.loads(cli("status", "--graph", graph, "--json").stdout)
     assert (status["upgrade"], status["finished"]) == (True, False)
     refused = cli("ingest", dataset, "--graph", graph, "--resume")
