@@ -94,4 +94,4 @@ def emulators(pytestconfig: pytest.Config) -> dict[str, str]:
     try:
         return manager.ensure(pytestconfig.stash[PLACE], os.environ)
     except IngestError as missing:
-        lacks(str(missing))
+        lacks("emulators", str(missing))

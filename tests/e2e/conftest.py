@@ -24,6 +24,11 @@ SECONDS = 600.0
 """After which a process that has not ended is taken to hang; bounds only keep a test from waiting forever."""
 
 PARAMS = ExampleParams(grid=(9, 5, 3), chunk_size=(24, 24, 20))
+"""Layers 2 to 6 of 135, 30, 6, 2 and 1 chunks: enough of them that somebody can be in time to end a run halfway."""
+
+FEW = ExampleParams(grid=(9, 3, 2), chunk_size=(24, 24, 20))
+"""The same layers, of 54, 10, 3, 2 and 1 chunks."""
+
 DATASET = """
 data_source: {{EDGES: {0}/edges, COMPONENTS: {0}/components, WATERSHED: "file://{0}/ws"}}
 graph_config: {{CHUNK_SIZE: [24, 24, 20], FANOUT: 2, SPATIAL_BITS: 10}}
@@ -34,15 +39,25 @@ backend_client: {{TYPE: bigtable, CONFIG: {{ADMIN: true, READ_ONLY: false, PROJE
 @pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small example of 6 layers, with its dataset.yml."""
-    folder = tmp_path_factory.mktemp("example") / "small"
-    make_example(folder, PARAMS)
+    return made(tmp_path_factory.mktemp("example") / "small", PARAMS)
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a smaller one."""
+    return made(tmp_path_factory.mktemp("example") / "few", FEW)
+
+
+def made(folder: Path, params: ExampleParams) -> Path:
+    """Makes an example with its dataset.yml."""
+    make_example(folder, params)
     (folder / "dataset.yml").write_text(DATASET.format(folder))
     return folder
 
 
 @pytest.fixture
 def variables(emulators: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment of a command: the emulators, all else of its own, and one worker unless more are asked for."""
+    """The environment of a command: the emulators, all else of its own, one worker unless more are asked for."""
     own = uuid.uuid4().hex[:12]
     return {
         **inherited(),

@@ -97,11 +97,11 @@ def scheduled(project: Project) -> Iterator[None]:
         thread.join()
 
 
-def test_ingest(project: Project, example: Path) -> None:
+def test_ingest(project: Project, few: Path) -> None:
     """A Job a layer, started by dispatch alone, builds the graph; the table is the one of a run in memory."""
     project.scratch.put(FLEETS_NAME, encode_fleets([replace(at, memory_gib=0.25) for at in project.fleets()]))
     with scheduled(project):
-        done = project.run("ingest", example / "dataset.yml", "--graph", project.graph)
+        done = project.run("ingest", few / "dataset.yml", "--graph", project.graph)
     # The need is an estimate: what has less is told of, and goes on.
     assert "layer 6 may need 1 GiB for a chunk, and its tasks have 0.25" in done.stdout, done
     assert f"PROJECT={project.variables['INGEST_PROJECT']}" in done.stdout, done

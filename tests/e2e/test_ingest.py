@@ -116,12 +116,12 @@ def test_ingest_and_all_that_follows(
 
 
 def test_damaged_file_then_mended(
-    cli: Run, program: Run, variables: dict[str, str], example: Path, graph: str, tmp_path: Path
+    cli: Run, program: Run, variables: dict[str, str], few: Path, graph: str, tmp_path: Path
 ) -> None:
     """A damaged input file ends the run with its name and exit code 3; mended and resumed, it completes."""
     folder = tmp_path / "copy"
-    shutil.copytree(example, folder)
-    text = (example / "dataset.yml").read_text().replace(str(example), str(folder))
+    shutil.copytree(few, folder)
+    text = (few / "dataset.yml").read_text().replace(str(few), str(folder))
     (folder / "dataset.yml").write_text(text)
     damaged = folder / "edges" / "edges_1_1_1.proto.zst"
     good = damaged.read_bytes()
@@ -151,10 +151,10 @@ def test_interrupted_then_resumed(cli: Run, variables: dict[str, str], example: 
     assert rows(run.table) == rows(in_memory(run))
 
 
-def test_layer_by_layer(cli: Run, variables: dict[str, str], example: Path, graph: str, tmp_path: Path) -> None:
+def test_layer_by_layer(cli: Run, few: Path, graph: str, tmp_path: Path) -> None:
     """With auto_queue_parents: false every layer is started by a command, in order only."""
     dataset = tmp_path / "slow.yml"
-    dataset.write_text((example / "dataset.yml").read_text() + "chunkedgraph_ingest: {auto_queue_parents: false}\n")
+    dataset.write_text((few / "dataset.yml").read_text() + "chunkedgraph_ingest: {auto_queue_parents: false}\n")
     first = cli("ingest", dataset, "--graph", graph)
     assert first.returncode == 0 and "make layer N=3" in first.stdout
     early = cli("layer", 4, "--graph", graph)
@@ -200,12 +200,12 @@ jobs.cli.main()
 """
 
 
-def test_without_emulators(variables: dict[str, str], example: Path, graph: str, tmp_path: Path) -> None:
+def test_without_emulators(variables: dict[str, str], few: Path, graph: str, tmp_path: Path) -> None:
     """Where no emulator is found, nor runs, the same job runs in memory, after one sentence that says so."""
     none = {"BIGTABLE_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": "", "FIRESTORE_EMULATOR_HOST": ""}
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "local")]
     done = subprocess.run(
-        [*command, "ingest", str(example / "dataset.yml"), "--graph", graph],
+        [*command, "ingest", str(few / "dataset.yml"), "--graph", graph],
         cwd=REPOSITORY,
         env={**variables, **none, "PATH": "/nonexistent", "CLOUDSDK_ROOT_DIR": "/nonexistent"},
         capture_output=True,

@@ -32,9 +32,9 @@ def version(table: BigtableTable) -> bytes:
     return row.cells["0:version"]
 
 
-def test_upgrade(cli: Run, variables: dict[str, str], example: Path, graph: str) -> None:
+def test_upgrade(cli: Run, variables: dict[str, str], few: Path, graph: str) -> None:
     """Interrupted and run again, an upgrade ends with the table of an ingest of schema 3, at the same time."""
-    dataset = example / "dataset.yml"
+    dataset = few / "dataset.yml"
     first = cli("ingest", dataset, "--graph", graph, "--schema", 2, "--workers", 2)
     assert first.returncode == 0, first
     before = opened(variables, graph)
@@ -70,10 +70,10 @@ def test_upgrade(cli: Run, variables: dict[str, str], example: Path, graph: str)
     assert other.returncode == Exit.REFUSED and "schema was 3 and is 2" in other.stderr
 
 
-def test_refusals(cli: Run, variables: dict[str, str], example: Path, graph: str) -> None:
+def test_refusals(cli: Run, variables: dict[str, str], few: Path, graph: str) -> None:
     """A table that a server has edited, or that is not done, is left as it is."""
     assert cli("upgrade", "--graph", graph).returncode == Exit.REFUSED
-    dataset = example / "dataset.yml"
+    dataset = few / "dataset.yml"
     begun = cli("ingest", dataset, "--graph", graph, "--schema", 2, "--test", "--workers", 1)
     assert begun.returncode == 0, begun
     stated = cli("ingest", dataset, "--graph", graph, "--schema", 3, "--test")

@@ -325,6 +325,15 @@ def test_one_that_never_answers_meets_the_deadline(
     assert recorded(folder) == {}
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as a terminal has it: where a script starts the tests in the background it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_start_leaves_nothing(sdk: FakeSdk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the emulators come up ends those that were already started."""
     seen: list[processes.Server] = []
