@@ -38,7 +38,7 @@ class Deployable:
         """Runs a script with the bundle's folder as first argument; nothing of the tests' environment is seen."""
         command = [str(self.python), "-I", "-c", script, str(self.folder), *arguments]
         return subprocess.run(
-            command, cwd=self.folder.parent, env=variables, capture_output=True, text=True, timeout=120
+            command, cwd=self.folder.parent, env=variables, capture_output=True, text=True, timeout=600
         )
 
 

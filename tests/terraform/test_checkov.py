@@ -54,7 +54,7 @@ def scan(checkov: Path, framework: str, *what: object) -> dict[str, Any]:
     """What checkov says of some files; it downloads nothing, and everything that failed is a failure here."""
     options = ["--framework", framework, "--skip-download", "--download-external-modules", "false"]
     command = [checkov, *options, "--output", "json", "--compact", *what]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, timeout=900)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

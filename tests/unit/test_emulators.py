@@ -317,11 +317,12 @@ def test_one_that_never_answers_meets_the_deadline(
 ) -> None:
     """An emulator that runs but never answers is given up at the deadline, with its log, and ended."""
     sdk.program("import signal\nprint('warming up', flush=True)\nsignal.pause()\n")
+    usual = manager.START_SECONDS
     monkeypatch.setattr(manager, "START_SECONDS", 1.0)
     began = time.monotonic()
     with pytest.raises(IngestError, match=r"did not answer within 1 s; .*\n.*warming up"):
         manager.start([BIGTABLE], folder, sdk.environ)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < usual
     assert recorded(folder) == {}
 
 
