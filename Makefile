@@ -165,7 +165,8 @@ down: .venv/run.stamp  ## end the local emulators
 
 LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
 # Two processes take files in turn, the long ones first: tests/conftest.py says what stays together.
-TESTS = $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PROCESSES := 2
+TESTS = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs before each commit
 	@$(LINT)

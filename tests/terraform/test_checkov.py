@@ -6,18 +6,15 @@ needs other versions than the rest. It looks at files only, and asks no service 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lacking import needs_network
+from tests.environments import installed
 from tests.terraform.tool import FOLDER, REPOSITORY
 
 REQUIREMENTS = Path(__file__).with_name("checkov-requirements.txt")
@@ -26,28 +23,7 @@ REQUIREMENTS = Path(__file__).with_name("checkov-requirements.txt")
 @pytest.fixture(scope="session")
 def checkov() -> Path:
     """The program, of the versions in the requirements."""
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    place = REPOSITORY / "build" / "checkov" / key
-    program = place / "bin" / "checkov"
-    if not (place / "ready").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        python = str(place / "bin" / "python")
-        pip = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "-r",
-            str(REQUIREMENTS),
-        ]
-        for command in ([sys.executable, "-m", "venv", str(place)], pip):
-            done = subprocess.run(command, capture_output=True, text=True)
-            needs_network(done, "packages", "checkov cannot be installed")
-        (place / "ready").touch()
-    return program
+    return installed("checkov", REQUIREMENTS, "--no-deps") / "checkov"
 
 
 def scan(checkov: Path, framework: str, *what: object) -> dict[str, Any]:
