@@ -47,7 +47,7 @@ UNREADABLE = { echo "$(CURDIR)/jobs: not all files of this checkout can be read"
 CLI = cat jobs/__init__.py jobs/cli.py jobs/entry.py jobs/streams.py >/dev/null || $(UNREADABLE); $(PYTHON) -m jobs.cli
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -163,11 +163,18 @@ update: bundles image  ## bring changed code to what is deployed in PROJECT: ima
 down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
 
-test: .venv/dev.stamp  ## lint, types and all tests
-	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest
+LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+# Two processes take files in turn, the long ones first: tests/conftest.py says what stays together.
+PROCESSES := 2
+TESTS = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs before each commit
+	@$(LINT)
+	@$(TESTS) tests/unit tests/property
+
+test: .venv/dev.stamp  ## lint, types and all tests (COVERAGE=1: which lines none of them runs)
+	@$(LINT)
+	@$(TESTS) $(call flag,$(COVERAGE),--cov --cov-report=term-missing:skip-covered --cov-report=html:build/coverage)
 
 bench: .venv/dev.stamp build/example/truth.npz  ## measure speed on the example; build/bench.json
 	@$(PYTHON) -m tests.benchmarks

@@ -32,7 +32,7 @@ from tests.harness import record_of
 from tests.volumes import random_volume
 
 SOURCE = Path(__file__).resolve().parents[2] / "functions" / "dead_letter" / "main.py"
-PATIENCE = 60.0
+PATIENCE = 300.0
 CHUNK = Chunk(2, 0, 1, 0)
 TOLD = {"error": "DataError", "reason": "bad file", "worker": "w"}
 
@@ -202,7 +202,7 @@ import functions.dead_letter.main
 
 def test_imports() -> None:
     """The function needs neither graph-tool nor the jobs: its bundle is small."""
-    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

@@ -162,7 +162,7 @@ def test_create_and_list(clients: Clients, noting: Noting) -> None:
         "max_retries": 5,
     }
     job = run_v2.Job(template={"task_count": 4, "template": template})
-    made = clients[0].create_job(parent=PARENT, job=job, job_id="new").result(timeout=10)
+    made = clients[0].create_job(parent=PARENT, job=job, job_id="new").result(timeout=120)
     assert made.name == f"{PARENT}/jobs/new"
     assert noting.specs[made.name] == JobSpec(made.name, ("--layers", "3"), {"X": "y"}, 4, 5)
     assert clients[0].get_job(name=made.name) == made
@@ -188,7 +188,7 @@ def test_operation(clients: Clients, noting: Noting) -> None:
     name = operation.metadata.name
     assert (operation.metadata.job, operation.metadata.task_count, operation.done()) == (JOB, 1, False)
     noting.known[name] = replace(noting.known[name], running=0, succeeded=1, ended=9.5)
-    result = operation.result(timeout=30)
+    result = operation.result(timeout=120)
     assert (result.name, result.succeeded_count, result.completion_time.timestamp()) == (name, 1, 9.5)
     assert clients[1].get_execution(name=name) == result
 
@@ -196,7 +196,7 @@ def test_operation(clients: Clients, noting: Noting) -> None:
 def test_cancel(clients: Clients) -> None:
     """A cancelled execution ends."""
     name = clients[0].run_job(name=JOB).metadata.name
-    assert clients[1].cancel_execution(name=name).result(timeout=10).cancelled_count == 1
+    assert clients[1].cancel_execution(name=name).result(timeout=120).cancelled_count == 1
     assert [found.name for found in clients[1].list_executions(parent=JOB)] == [name]
 
 

@@ -18,7 +18,7 @@ from shared.gcp.pubsub.queue import ATTRIBUTE_BYTES, PubSubQueue, create_topics
 from shared.memory.queue import MemoryBroker
 from shared.run.ports import DEAD, Queue
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds in which something must come that is sure to come."""
 
 MOMENT = 0.3

@@ -28,7 +28,7 @@ from shared.gcp.backend import GoogleBackend
 from shared.gcp.cloudrun.messages import JobSpec
 from shared.gcp.pubsub.queue import create_topics
 from shared.run.registry import Registry
-from tests.e2e.conftest import Run
+from tests.e2e.conftest import SECONDS, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
 LAYERS = range(2, 7)
@@ -97,11 +97,11 @@ def scheduled(project: Project) -> Iterator[None]:
         thread.join()
 
 
-def test_ingest(project: Project, example: Path) -> None:
+def test_ingest(project: Project, few: Path) -> None:
     """A Job a layer, started by dispatch alone, builds the graph; the table is the one of a run in memory."""
     project.scratch.put(FLEETS_NAME, encode_fleets([replace(at, memory_gib=0.25) for at in project.fleets()]))
     with scheduled(project):
-        done = project.run("ingest", example / "dataset.yml", "--graph", project.graph)
+        done = project.run("ingest", few / "dataset.yml", "--graph", project.graph)
     # The need is an estimate: what has less is told of, and goes on.
     assert "layer 6 may need 1 GiB for a chunk, and its tasks have 0.25" in done.stdout, done
     assert f"PROJECT={project.variables['INGEST_PROJECT']}" in done.stdout, done
@@ -125,7 +125,7 @@ def test_interrupted_run_goes_on(project: Project, example: Path) -> None:
             # Again with each line that tells of progress, as people do.
             if "started" in line or "layer 2:" in line:
                 process.send_signal(signal.SIGINT)
-        assert process.wait(60) == Exit.INTERRUPTED
+        assert process.wait(SECONDS) == Exit.INTERRUPTED
     assert any("goes on in the cloud" in line for line in said), said
     assert project.executor.executions(project.fleets()[0].job)[0].ended is None
     paused = project.run("pause", "--graph", project.graph)

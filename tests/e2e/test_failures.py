@@ -21,13 +21,12 @@ from shared.plan.grid import Chunk
 from shared.run.done import is_finished
 from shared.run.events import Event
 from shared.work.steps import OpenRun
-from tests.e2e.conftest import Run
+from tests.e2e.conftest import SECONDS, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 from tests.faults.disturbed import every_chunk
 from tests.faults.emulated import wait_until
 
-SECONDS = 120.0
-BAD, OTHER = Chunk(2, 1, 1, 1), Chunk(2, 7, 3, 2)
+BAD, OTHER = Chunk(2, 1, 1, 1), Chunk(2, 7, 2, 1)
 
 
 @dataclass
@@ -81,13 +80,13 @@ def interrupted(operator: Operator, dataset: Path, variables: dict[str, str], do
 
 
 def test_failed_replayed_discarded(
-    operator: Operator, variables: dict[str, str], example: Path, tmp_path: Path
+    operator: Operator, variables: dict[str, str], few: Path, tmp_path: Path
 ) -> None:
     """Damaged files are listed, given up, taken back and replayed when mended; the table is as it has to be."""
     folder = tmp_path / "copy"
-    shutil.copytree(example, folder)
+    shutil.copytree(few, folder)
     dataset = folder / "dataset.yml"
-    dataset.write_text((example / "dataset.yml").read_text().replace(str(example), str(folder)))
+    dataset.write_text((few / "dataset.yml").read_text().replace(str(few), str(folder)))
     files = [folder / "edges" / f"edges_{chunk.x}_{chunk.y}_{chunk.z}.proto.zst" for chunk in (BAD, OTHER)]
     whole = [path.read_bytes() for path in files]
     for path in files:
@@ -111,7 +110,7 @@ def test_failed_replayed_discarded(
     assert "would queue 2 chunks" in dry.stdout and operator.failed() == found
     assert operator("discard").returncode == Exit.REFUSED
     assert operator("discard", 2).returncode == Exit.REFUSED and operator.failed() == found
-    given_up = operator("discard", "--chunk", "2 7 3 2", "--yes")
+    given_up = operator("discard", "--chunk", "2 7 2 1", "--yes")
     assert given_up.returncode == 0 and "layer 6: 1 of 1 chunks" in given_up.stdout
     assert {chunk: failure["state"] for chunk, failure in operator.failed().items()} == {
         str(BAD): "dead",
@@ -125,7 +124,7 @@ def test_failed_replayed_discarded(
     assert set(operator.failed()) == {str(OTHER)}
     assert operator("resume").returncode == Exit.FAILED_CHUNKS
     assert set(operator.failed()) == {str(OTHER)}
-    assert "queued 1 chunks" in operator("replay", "--chunk", "2/7_3_2").stdout
+    assert "queued 1 chunks" in operator("replay", "--chunk", "2/7_2_1").stdout
     assert operator("resume").returncode == 0
     assert operator.failed() == {}
     run = opened(variables, operator.graph)

@@ -33,7 +33,7 @@ from shared.work.open_runs import open_run
 from shared.work.sources import Sources
 from shared.work.steps import OpenRun
 from shared.work.worker import Worker
-from tests.e2e.conftest import Run
+from tests.e2e.conftest import SECONDS, Run
 
 
 @pytest.fixture
@@ -69,10 +69,12 @@ def in_memory(run: OpenRun) -> MemoryTable:
     return table
 
 
-def test_ingest_and_all_that_follows(cli: Run, variables: dict[str, str], example: Path, graph: str) -> None:
+def test_ingest_and_all_that_follows(
+    cli: Run, program: Run, variables: dict[str, str], example: Path, graph: str
+) -> None:
     """An ingest ends with a verified table, the same as in memory; the other commands work on it."""
     truth = example / "truth.npz"
-    done = cli("ingest", example / "dataset.yml", "--graph", graph, "--workers", 2, "--truth", truth)
+    done = program("ingest", example / "dataset.yml", "--graph", graph, "--workers", 2, "--truth", truth)
     assert (done.returncode, "agrees with" in done.stdout, str(truth) in done.stdout) == (0, True, True), done
     run = opened(variables, graph)
     assert isinstance(run.table, BigtableTable)
@@ -81,7 +83,7 @@ def test_ingest_and_all_that_follows(cli: Run, variables: dict[str, str], exampl
     again = cli("ingest", example / "dataset.yml", "--graph", graph)
     assert (again.returncode, "every chunk" in again.stdout) == (0, True)
 
-    status = cli("status", "--graph", graph, "--json")
+    status = program("status", "--graph", graph, "--json")
     facts = json.loads(status.stdout)
     assert facts["finished"] and facts["hosts"].keys() <= variables.keys()
     assert [layer["done"] for layer in facts["layers"]] == [layer["total"] for layer in facts["layers"]]
@@ -97,7 +99,7 @@ def test_ingest_and_all_that_follows(cli: Run, variables: dict[str, str], exampl
     queued = cli("chunk", 2, 1, 1, 1, "--graph", graph)
     assert queued.returncode == 0 and "queued" in queued.stdout
 
-    asked = cli("reset", "--graph", graph)
+    asked = program("reset", "--graph", graph)
     assert asked.returncode == Exit.REFUSED and "YES=1" in asked.stderr
     assert cli("reset", "--graph", graph, "--yes").returncode == 0
     fresh = json.loads(cli("status", "--graph", graph, "--json").stdout)
@@ -109,22 +111,22 @@ def test_ingest_and_all_that_follows(cli: Run, variables: dict[str, str], exampl
 
     wrong = Cells(PARENT, [node_key(int(root))], [(7).to_bytes(8, "little")])
     run.table.write([wrong], run.record.timestamp_ms + 1)
-    faulty = cli("verify", "--graph", graph)
+    faulty = program("verify", "--graph", graph)
     assert faulty.returncode == Exit.FAULTY and str(int(root)) in faulty.stdout
 
 
 def test_damaged_file_then_mended(
-    cli: Run, variables: dict[str, str], example: Path, graph: str, tmp_path: Path
+    cli: Run, program: Run, variables: dict[str, str], few: Path, graph: str, tmp_path: Path
 ) -> None:
     """A damaged input file ends the run with its name and exit code 3; mended and resumed, it completes."""
     folder = tmp_path / "copy"
-    shutil.copytree(example, folder)
-    text = (example / "dataset.yml").read_text().replace(str(example), str(folder))
+    shutil.copytree(few, folder)
+    text = (few / "dataset.yml").read_text().replace(str(few), str(folder))
     (folder / "dataset.yml").write_text(text)
     damaged = folder / "edges" / "edges_1_1_1.proto.zst"
     good = damaged.read_bytes()
     damaged.write_bytes(good[: len(good) // 2])
-    failed = cli("ingest", folder / "dataset.yml", "--graph", graph, "--workers", 1)
+    failed = program("ingest", folder / "dataset.yml", "--graph", graph, "--workers", 1)
     assert failed.returncode == Exit.FAILED_CHUNKS
     assert "edges_1_1_1.proto.zst" in failed.stdout and "2/1_1_1" in failed.stdout
     assert cli("verify", "--graph", graph).returncode == Exit.REFUSED
@@ -143,16 +145,16 @@ def test_interrupted_then_resumed(cli: Run, variables: dict[str, str], example: 
         for line in process.stdout:
             if "queued" in line:
                 process.send_signal(signal.SIGINT)
-        assert process.wait(60) == Exit.INTERRUPTED
+        assert process.wait(SECONDS) == Exit.INTERRUPTED
     assert cli("ingest", example / "dataset.yml", "--graph", graph, "--resume").returncode == 0
     run = opened(variables, graph)
     assert rows(run.table) == rows(in_memory(run))
 
 
-def test_layer_by_layer(cli: Run, variables: dict[str, str], example: Path, graph: str, tmp_path: Path) -> None:
+def test_layer_by_layer(cli: Run, few: Path, graph: str, tmp_path: Path) -> None:
     """With auto_queue_parents: false every layer is started by a command, in order only."""
     dataset = tmp_path / "slow.yml"
-    dataset.write_text((example / "dataset.yml").read_text() + "chunkedgraph_ingest: {auto_queue_parents: false}\n")
+    dataset.write_text((few / "dataset.yml").read_text() + "chunkedgraph_ingest: {auto_queue_parents: false}\n")
     first = cli("ingest", dataset, "--graph", graph)
     assert first.returncode == 0 and "make layer N=3" in first.stdout
     early = cli("layer", 4, "--graph", graph)
@@ -174,11 +176,11 @@ def test_test_run(cli: Run, variables: dict[str, str], example: Path, graph: str
     assert top.layer == 3 and isinstance(top, Chunk)
 
 
-def test_refusals(cli: Run, example: Path, graph: str, tmp_path: Path) -> None:
+def test_refusals(cli: Run, program: Run, example: Path, graph: str, tmp_path: Path) -> None:
     """What cannot be is refused with exit code 2 before anything is created, with what to do."""
     bad = tmp_path / "bad.yml"
     bad.write_text((example / "dataset.yml").read_text().replace("FANOUT: 2", "FANOUT: 3, SPATIAL: 1"))
-    found = cli("ingest", bad, "--graph", graph)
+    found = program("ingest", bad, "--graph", graph)
     assert found.returncode == Exit.REFUSED
     assert "graph_config.FANOUT" in found.stderr and "graph_config.SPATIAL" in found.stderr
     assert cli("status", "--graph", graph).returncode == Exit.REFUSED
@@ -198,17 +200,17 @@ jobs.cli.main()
 """
 
 
-def test_without_emulators(variables: dict[str, str], example: Path, graph: str, tmp_path: Path) -> None:
+def test_without_emulators(variables: dict[str, str], few: Path, graph: str, tmp_path: Path) -> None:
     """Where no emulator is found, nor runs, the same job runs in memory, after one sentence that says so."""
     none = {"BIGTABLE_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": "", "FIRESTORE_EMULATOR_HOST": ""}
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "local")]
     done = subprocess.run(
-        [*command, "ingest", str(example / "dataset.yml"), "--graph", graph],
+        [*command, "ingest", str(few / "dataset.yml"), "--graph", graph],
         cwd=REPOSITORY,
         env={**variables, **none, "PATH": "/nonexistent", "CLOUDSDK_ROOT_DIR": "/nonexistent"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done
     assert "apt-get install" in done.stdout and "agrees with" in done.stdout

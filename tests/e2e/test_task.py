@@ -17,8 +17,8 @@ from jobs.task import exit_code
 from shared.environment import Environment
 from shared.exit_codes import Exit
 from shared.gcp.backend import GoogleBackend
+from tests.e2e.conftest import SECONDS
 
-PATIENCE = 60.0
 CLOUD_RUN = {"CLOUD_RUN_EXECUTION": "j-abc", "CLOUD_RUN_TASK_INDEX": "4", "CLOUD_RUN_TASK_ATTEMPT": "1"}
 
 
@@ -45,14 +45,14 @@ def test_signal(variables: dict[str, str], tmp_path: Path, processes: int, numbe
         variables | CLOUD_RUN, log, "--processes", str(processes), "--layers", "2", "--idle-seconds", "600"
     )
     try:
-        until, never = time.monotonic() + PATIENCE, threading.Event()
+        until, never = time.monotonic() + SECONDS, threading.Event()
         while len(lines(log, "worker.start")) < processes and time.monotonic() < until:
             never.wait(0.1)
         begun = lines(log, "worker.start")
         assert len({line["worker"] for line in begun}) == processes, log.read_text()
         task.send_signal(number)
         # Cloud Run kills after 10 s.
-        assert task.wait(PATIENCE) == Exit.OK, log.read_text()
+        assert task.wait(SECONDS) == Exit.OK, log.read_text()
     finally:
         task.kill()
         task.wait()
@@ -65,7 +65,7 @@ def test_idle(variables: dict[str, str], tmp_path: Path) -> None:
     GoogleBackend(Environment.read(variables)).prepare([2])
     log = tmp_path / "task.log"
     task = start(variables, log, "--processes", "2", "--layers", "2", "--idle-seconds", "0.5")
-    assert task.wait(PATIENCE) == Exit.OK, log.read_text()
+    assert task.wait(SECONDS) == Exit.OK, log.read_text()
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -73,7 +73,7 @@ def test_refused(variables: dict[str, str], tmp_path: Path, processes: str) -> N
     """Workers that cannot work, as there is no subscription, make the task fail."""
     log = tmp_path / "task.log"
     task = start(variables, log, "--processes", processes, "--layers", "9", "--idle-seconds", "600")
-    assert task.wait(PATIENCE) == Exit.REFUSED, log.read_text()
+    assert task.wait(SECONDS) == Exit.REFUSED, log.read_text()
     assert "there is no subscription" in log.read_text()
 
 

@@ -17,7 +17,7 @@ from shared.exit_codes import Exit
 from shared.gcp.bigtable.table import BigtableTable
 from shared.table.cells import Cells
 from shared.table.columns import COUNTER, VERSION_KEY, counter_key, families
-from tests.e2e.conftest import Run
+from tests.e2e.conftest import SECONDS, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
 
@@ -32,9 +32,9 @@ def version(table: BigtableTable) -> bytes:
     return row.cells["0:version"]
 
 
-def test_upgrade(cli: Run, variables: dict[str, str], example: Path, graph: str) -> None:
+def test_upgrade(cli: Run, variables: dict[str, str], few: Path, graph: str) -> None:
     """Interrupted and run again, an upgrade ends with the table of an ingest of schema 3, at the same time."""
-    dataset = example / "dataset.yml"
+    dataset = few / "dataset.yml"
     first = cli("ingest", dataset, "--graph", graph, "--schema", 2, "--workers", 2)
     assert first.returncode == 0, first
     before = opened(variables, graph)
@@ -47,7 +47,7 @@ def test_upgrade(cli: Run, variables: dict[str, str], example: Path, graph: str)
         for line in process.stdout:
             if "queued" in line:
                 process.send_signal(signal.SIGINT)
-        assert process.wait(60) == Exit.INTERRUPTED
+        assert process.wait(SECONDS) == Exit.INTERRUPTED
     status = json.loads(cli("status", "--graph", graph, "--json").stdout)
     assert (status["upgrade"], status["finished"]) == (True, False)
     refused = cli("ingest", dataset, "--graph", graph, "--resume")
@@ -70,10 +70,10 @@ def test_upgrade(cli: Run, variables: dict[str, str], example: Path, graph: str)
     assert other.returncode == Exit.REFUSED and "schema was 3 and is 2" in other.stderr
 
 
-def test_refusals(cli: Run, variables: dict[str, str], example: Path, graph: str) -> None:
+def test_refusals(cli: Run, variables: dict[str, str], few: Path, graph: str) -> None:
     """A table that a server has edited, or that is not done, is left as it is."""
     assert cli("upgrade", "--graph", graph).returncode == Exit.REFUSED
-    dataset = example / "dataset.yml"
+    dataset = few / "dataset.yml"
     begun = cli("ingest", dataset, "--graph", graph, "--schema", 2, "--test", "--workers", 1)
     assert begun.returncode == 0, begun
     stated = cli("ingest", dataset, "--graph", graph, "--schema", 3, "--test")

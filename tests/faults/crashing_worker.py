@@ -1,5 +1,7 @@
 """The worker process, `jobs.worker`, with short leases and with faults at scripted points of its work.
 
+GRACE_SECONDS in the environment stands in place of the program's own.
+
 The script is a folder (variable FAULTS) with an empty file for each fault that is to come, named
 `{layer}_{x}_{y}_{z}.{number}.{POINT}`; a fault takes its file away. What it is says the variable FAULT.
 Attempts are noted in `begun` and faults in `met`, each as the chunk and the number of its delivery.
@@ -112,6 +114,7 @@ class FaultyRuns(OpenRuns):
 
 
 if __name__ == "__main__":
+    jobs.worker.GRACE_SECONDS = float(os.environ.get("GRACE_SECONDS", jobs.worker.GRACE_SECONDS))
     jobs.worker.GoogleBackend = ShortLeases
     jobs.worker.OpenRuns = FaultyRuns
     jobs.worker.main()

@@ -129,7 +129,6 @@ class EmulatedRun:
             "FAULTS": str(self.script),
             "FAULT": self.fault,
             "LEASE_SECONDS": str(LEASE_SECONDS),
-            "PYTHONWARNINGS": "ignore",
             **(variables or {}),
         }
         with open(self.folder / f"worker-{self.started:04}.log", "wb") as log:

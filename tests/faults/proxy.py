@@ -20,6 +20,10 @@ class Proxy:
         self._target = name, int(port)
         self._open: set[asyncio.WriteTransport] = set()
         self._refusing = 0
+        self.turned_away = 0
+        """How many connections were refused."""
+        self.held_up = 0
+        """How many pieces waited to be passed on."""
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -33,25 +37,39 @@ class Proxy:
         """Ends all connections; new ones are taken at once."""
         self._call(self._cut)
 
-    def refuse(self, seconds: float) -> None:
-        """Ends all connections, and each new one for a while."""
+    def refuse(self, seconds: float | None = None) -> None:
+        """Ends all connections, and each new one for a while, or until it relents."""
 
         def begin() -> None:
             self._refusing += 1
             self._cut()
-            self._loop.call_later(seconds, end)
+            if seconds is not None:
+                self._loop.call_later(seconds, end)
 
         def end() -> None:
-            self._refusing -= 1
+            self._refusing = max(0, self._refusing - 1)
 
         self._call(begin)
 
-    def stall(self, seconds: float) -> None:
-        """Passes nothing on for a while; connections stay."""
+    def stall(self, seconds: float | None = None) -> None:
+        """Passes nothing on for a while, or until it relents; connections stay."""
 
         def begin() -> None:
             self._flowing.clear()
-            self._loop.call_later(seconds, self._flowing.set)
+            if seconds is not None:
+                self._loop.call_later(seconds, self._flowing.set)
+
+        self._call(begin)
+
+    def relent(self, after: float = 0.0) -> None:
+        """Refuses and holds up nothing any more, from a time on."""
+
+        def begin() -> None:
+            self._loop.call_later(after, end)
+
+        def end() -> None:
+            self._refusing = 0
+            self._flowing.set()
 
         self._call(begin)
 
@@ -80,6 +98,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
+            self.turned_away += 1
             writer.transport.abort()
             return
         try:
@@ -102,6 +121,7 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while piece := await reader.read(PIECE):
+                self.held_up += not self._flowing.is_set()
                 await self._flowing.wait()
                 writer.write(piece)
                 await writer.drain()

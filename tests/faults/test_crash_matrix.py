@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import DataError, ShuttingDown
@@ -16,6 +16,7 @@ from shared.operate.replay import current_failures, replay
 from shared.plan.grid import Chunk
 from shared.run.messages import Message
 from shared.run.record_versions import MAX_ATTEMPTS
+from tests.examples import examples
 from tests.faults.crash import USUAL, Crash, Point, crash
 from tests.faults.disturbed import VOLUME, DisturbedRun, RawTable, every_chunk
 from tests.faults.model import Expected, expected
@@ -209,7 +210,7 @@ points = st.lists(st.sampled_from(USUAL), min_size=1, max_size=3)
 scripts = st.dictionaries(st.sampled_from(every_chunk(PLAN)), points, max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(60)
 @given(scripts)
 def test_many_crashes_in_one_run(undisturbed: RawTable, script: dict[Chunk, list[Point]]) -> None:
     """Any crashes of any chunks in one run, one after the other: the same table, and no chunk is missing."""

@@ -21,7 +21,7 @@ from tests.faults.disturbed import VOLUME, every_chunk
 from tests.faults.emulated import CRASHED, EmulatedRun, of_chunks, wait_until
 from tests.faults.test_crash_matrix import CHUNKS
 
-SECONDS = 200.0
+SECONDS = 600.0
 LAYER_2, MIDDLE, BELOW_ROOT, ROOT = CHUNKS.values()
 LAST = [chunk for chunk in every_chunk(VOLUME.plan) if chunk.layer == BELOW_ROOT.layer]
 """Of these the one that is done last publishes the root, and which that is nobody knows before."""

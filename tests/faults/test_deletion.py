@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, given
 from hypothesis import strategies as st
 
 from shared.errors import IngestError
@@ -19,6 +19,7 @@ from shared.operate.begin import begin, find
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
 from shared.run.ports import Storage
+from tests.examples import examples
 from tests.harness import checked_of
 from tests.volumes import random_volume
 
@@ -67,7 +68,7 @@ def put_all(storage: Storage, files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["disk", "memory", "bucket"])
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, HealthCheck.function_scoped_fixture)
 @given(
     files=st.dictionaries(st.tuples(PLACES, NAMES).map("".join), st.binary(max_size=4), max_size=6),
     inputs=FOLDERS,

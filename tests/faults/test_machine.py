@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,6 +18,7 @@ from shared.run.messages import Message
 from shared.run.ports import Delivery
 from shared.work.outcomes import Outcome
 from shared.work.worker import Worker
+from tests.examples import examples
 from tests.faults.crash import USUAL, Crash, Faults, Planned, Point, crash
 from tests.faults.disturbed import DisturbedRun, every_chunk
 from tests.faults.model import BEFORE, Model
@@ -333,6 +333,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestMachine.settings = examples(25, steps=30)

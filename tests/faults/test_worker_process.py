@@ -23,9 +23,14 @@ from tests.faults.emulated import EmulatedRun, wait_until
 from tests.faults.proxy import Proxy
 from tests.volumes import random_volume
 
-SECONDS = 120.0
+SECONDS = 600.0
 VOLUME = random_volume(3, (2, 2, 1), size=4)
 CHUNK = Chunk(2, 1, 1, 0)
+SHORT = 1.0
+"""A grace that is shorter than the product's, for tests that only wait for its end."""
+REFUSALS = 3
+STALL_SECONDS = 3.0
+"""An outage lasts until a worker was turned away so often, or so long after nothing came of what it sent."""
 CLOUD_RUN_SECONDS = 10.0
 """After SIGTERM Cloud Run waits so long, and then kills."""
 
@@ -84,11 +89,13 @@ def test_told_to_end_while_idle(fresh: Fresh, number: signal.Signals) -> None:
     assert events(run)[-1] == Event.WORKER_END
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_end_at_work(fresh: Fresh, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "grace"), [(signal.SIGTERM, GRACE_SECONDS), (signal.SIGINT, SHORT)], ids=["SIGTERM", "SIGINT"]
+)
+def test_told_to_end_at_work(fresh: Fresh, number: signal.Signals, grace: float) -> None:
     """A chunk that takes too long is given back by a worker that is told to end, and nothing is held against it."""
     run = fresh("hang", [Point.BUILT])
-    worker = run.work()
+    worker = run.work({"GRACE_SECONDS": str(grace)})
     assert wait_until(lambda: bool(run.met()), SECONDS), run.logs()
     worker.send_signal(number)
     assert worker.wait(SECONDS) == Exit.OK, run.logs()
@@ -101,12 +108,12 @@ def test_told_to_end_at_work(fresh: Fresh, number: signal.Signals) -> None:
 def test_told_to_end_without_firestore(fresh: Fresh, proxies: dict[str, Proxy]) -> None:
     """A worker ends in order also where it cannot note that it gave up the chunk at hand."""
     run = fresh("hang", [Point.BUILT, Point.BUILT])
-    hosts = {name: proxy.host for name, proxy in proxies.items()}
+    hosts = {name: proxy.host for name, proxy in proxies.items()} | {"GRACE_SECONDS": str(SHORT)}
     for attempt in (1, 2):
         worker = run.work(hosts)
         assert wait_until(lambda count=attempt: run.met().total() == count, SECONDS), run.logs()
         if attempt == 2:
-            proxies["FIRESTORE_EMULATOR_HOST"].refuse(10 * SECONDS)
+            proxies["FIRESTORE_EMULATOR_HOST"].refuse()
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(SECONDS) == Exit.OK, run.logs()
     assert events(run)[-1] in (Event.CHUNK_GIVEN_BACK, Event.WORKER_END)
@@ -125,14 +132,16 @@ def test_out_of_memory(fresh: Fresh) -> None:
 
 
 @pytest.mark.parametrize("name", ["BIGTABLE_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"])
-@pytest.mark.parametrize("fault", [Proxy.refuse, Proxy.stall])
-def test_service_is_gone(
-    fresh: Fresh, proxies: dict[str, Proxy], name: str, fault: Callable[[Proxy, float], None]
-) -> None:
+@pytest.mark.parametrize("kind", ["refuse", "stall"])
+def test_service_is_gone(fresh: Fresh, proxies: dict[str, Proxy], name: str, kind: str) -> None:
     """While a service refuses or does not answer its workers wait, then go on; no chunk has a failure."""
-    run = fresh("hang", [])
-    fault(proxies[name], 6.0)
+    run, proxy = fresh("hang", []), proxies[name]
+    (proxy.refuse if kind == "refuse" else proxy.stall)()
     worker = run.work({name: proxy.host for name, proxy in proxies.items()})
+    # From when the worker meets it, however long that takes.
+    met = (lambda: proxy.turned_away >= REFUSALS) if kind == "refuse" else (lambda: proxy.held_up > 0)
+    assert wait_until(met, SECONDS), run.logs()
+    proxy.relent(after=0.0 if kind == "refuse" else STALL_SECONDS)
     done_with(run)
     assert worker.poll() is None
     assert not {Event.CHUNK_RETRIED, Event.CHUNK_FAILED} & set(events(run))

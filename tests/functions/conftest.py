@@ -7,11 +7,7 @@ kept below build/ under a hash of what went into it, so it is made again only wh
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +15,7 @@ from pathlib import Path
 import pytest
 
 from functions import bundle
-from jobs.local.processes import locked
-from jobs.paths import REPOSITORY
-
-KEPT = REPOSITORY / "build" / "clean"
+from tests.environments import installed
 
 
 @dataclass(frozen=True)
@@ -37,29 +30,14 @@ class Deployable:
         """Runs a script with the bundle's folder as first argument; nothing of the tests' environment is seen."""
         command = [str(self.python), "-I", "-c", script, str(self.folder), *arguments]
         return subprocess.run(
-            command, cwd=self.folder.parent, env=variables, capture_output=True, text=True, timeout=120
+            command, cwd=self.folder.parent, env=variables, capture_output=True, text=True, timeout=600
         )
 
 
-def clean_python(requirements: Path, constraints: Path) -> Path:
-    """The Python of an environment into which pip installed a requirements file."""
-    parts = (requirements.read_bytes(), constraints.read_bytes(), sys.version.encode())
-    name = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with locked(KEPT):
-        folder = KEPT / name
-        python, complete = folder / "bin" / "python", folder / "complete"
-        if not complete.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-            for command in (
-                [sys.executable, "-m", "venv", str(folder)],
-                [str(python), "-m", "pip", "install", "-q", "-r", str(requirements)],
-            ):
-                done = subprocess.run(command, env=environ, capture_output=True, text=True)
-                assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-            complete.touch()
-        return python
+def clean_python(bundle: Path) -> Path:
+    """The Python of an environment into which pip installed what a bundle asks for."""
+    constraints = (bundle / "constraints.txt").read_bytes()
+    return installed("clean", bundle / "requirements.txt", besides=constraints) / "python"
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +48,7 @@ def deployable(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Depl
     def get(name: str) -> Deployable:
         if name not in made:
             at = bundle.write(name, folder)
-            made[name] = Deployable(name, at, clean_python(at / "requirements.txt", at / "constraints.txt"))
+            made[name] = Deployable(name, at, clean_python(at))
         return made[name]
 
     return get

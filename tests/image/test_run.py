@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from jobs.example import make_example
 from shared.environment import Environment
 from shared.gcp.backend import GoogleBackend
 from shared.operate.check import check
@@ -27,7 +26,7 @@ from shared.run.done import is_finished
 from shared.run.events import Event
 from shared.run.registry import graph_folder
 from shared.table.meta import start_cells
-from tests.e2e.conftest import DATASET, PARAMS
+from tests.e2e.conftest import FEW, made
 from tests.image.conftest import Image
 from tests.image.dockerfile import last
 
@@ -54,8 +53,7 @@ exit $code
 def data(tmp_path: Path) -> Path:
     """A folder with the inputs and an empty scratch folder, which any user may read and write."""
     folder = tmp_path / "data"
-    make_example(folder, PARAMS)
-    (folder / "dataset.yml").write_text(DATASET.format(folder))
+    made(folder, FEW)
     folder.chmod(0o755)
     (folder / "scratch").mkdir()
     return folder

@@ -6,6 +6,7 @@ to it; variables go through `env`, so no program's own way to pass them matters.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 ENGINES = ("docker", "podman")
+ANSWER_SECONDS = 60.0
+"""After which an engine is taken for one that does not run."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ class ImageTool:
 
 
 def find_tool() -> ImageTool | None:
-    """The program that IMAGE_TOOL names, or docker where its engine runs."""
+    """The program that IMAGE_TOOL names, if it is there, or else an engine that runs."""
     if named := os.environ.get("IMAGE_TOOL"):
-        return ImageTool(named)
-    docker = shutil.which("docker")
-    if docker and subprocess.run([docker, "info"], capture_output=True).returncode == 0:
-        return ImageTool(docker)
+        return ImageTool(named) if shutil.which(named) else None
+    for engine in filter(None, map(shutil.which, ENGINES)):
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+            if subprocess.run([engine, "info"], capture_output=True, timeout=ANSWER_SECONDS).returncode == 0:
+                return ImageTool(engine)
     return None

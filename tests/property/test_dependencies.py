@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -29,6 +29,7 @@ from shared.run.messages import Message
 from shared.run.record import RunRecord
 from shared.work.steps import OpenRun, work_on
 from tests.datasets import dataset
+from tests.examples import examples
 
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 3)).flatmap(st.permutations).map(tuple)
 
@@ -196,11 +197,11 @@ class Deliveries(RuleBasedStateMachine):
         assert run.sources.started.keys() == built
 
 
-Deliveries.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Deliveries.TestCase.settings = examples(60, steps=30)
 TestDeliveries = Deliveries.TestCase
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(shapes, st.booleans(), st.sampled_from([2, 3]), st.integers(0, 2**32 - 1))
 def test_operations_are_those_of_the_report(
     shape: tuple[int, int, int], test: bool, schema: int, seed: int
@@ -223,7 +224,7 @@ def test_operations_are_those_of_the_report(
     assert set(run.sources.started.values()) == {1}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(shapes, st.booleans())
 def test_dependencies_and_dependents_answer_each_other(shape: tuple[int, int, int], test: bool) -> None:
     """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, which know it."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.table.cells import Cells
 from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
 from shared.verify.partition import compare, input_partition, table_partition
 from shared.verify.walk import Report, Walk
+from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling, storage_of
 from tests.oracle import Oracle
 from tests.volumes import Volume, random_volume
@@ -38,7 +39,7 @@ def oracle(volume: Volume) -> dict[str, dict[str, object]]:
     return Oracle(volume.plan, volume.supervoxels, volume.active).table()
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(volumes | odd)
 def test_table_equals_oracle(volume: Volume) -> None:
     """Every row, column and value is what the rules of the format give, for random volumes."""
@@ -46,7 +47,7 @@ def test_table_equals_oracle(volume: Volume) -> None:
     assert run.decoded_table() == oracle(volume)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(volumes, st.integers(0, 2**32 - 1))
 def test_order_and_duplicates_do_not_matter(volume: Volume, seed: int) -> None:
     """Every message twice and in random order gives the same table to the byte, times included."""
@@ -56,7 +57,7 @@ def test_order_and_duplicates_do_not_matter(volume: Volume, seed: int) -> None:
     assert sorted(rough.scratch.list("")) == sorted(calm.scratch.list(""))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(volumes | odd)
 def test_verify_finds_nothing(volume: Volume) -> None:
     """The walk and the comparison with the input edges find no violation in a table of ours."""
@@ -72,7 +73,7 @@ def test_verify_finds_nothing(volume: Volume) -> None:
     assert found[0].tolist() == sorted(volume.supervoxels)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(volumes)
 def test_totals_count_what_is_there(volume: Volume) -> None:
     """The counts that the last hand-off carries are those of the table and of the input."""

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import zstandard
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.plan.grid import Chunk, Grid
@@ -14,6 +14,7 @@ from shared.table.cells import Cells
 from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
 from shared.table.decode import decode_pairs
 from shared.verify.walk import Report, Walk
+from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling
 from tests.oracle import Oracle
 from tests.volumes import Point, Volume, traced_volume
@@ -61,7 +62,7 @@ def winding(draw: st.DrawFn) -> Volume:
     return traced_volume(shape, traces)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(winding())
 def test_winding_objects(volume: Volume) -> None:
     """Every cell is what the format says, and verify finds nothing, for objects that wind around corners."""
@@ -83,7 +84,7 @@ def objects(volume: Volume) -> dict[int, int]:
     return name
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(winding(), st.integers(0, 2**32 - 1))
 def test_order_of_winding_objects(volume: Volume, seed: int) -> None:
     """Messages twice and in any order give the same table to the byte."""
@@ -92,7 +93,7 @@ def test_order_of_winding_objects(volume: Volume, seed: int) -> None:
     assert rough.raw_table() == calm.raw_table()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(winding(), st.integers(0, 2**32 - 1))
 def test_every_change_of_family_4_is_found(volume: Volume, seed: int) -> None:
     """Verify compares family 4 exactly: one id changed, one row lost or added anywhere is reported."""
@@ -208,7 +209,7 @@ def test_around_the_middle_corner() -> None:
     assert violations(run) == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(winding(), st.booleans())
 def test_test_run(volume: Volume, damaged: bool) -> None:
     """A test run has family 4 for edges between its chunks alone; verify knows, and finds others."""

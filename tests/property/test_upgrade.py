@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import StateError
@@ -20,6 +20,7 @@ from shared.table.cells import Cells
 from shared.table.columns import COUNTER, META, META_KEY, VERSION_KEY, Family, counter_key, families
 from shared.table.meta import version_cells
 from shared.verify.walk import Report, Walk
+from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling
 from tests.property.test_oracle import odd, volumes
 from tests.property.test_schema3 import winding
@@ -51,7 +52,7 @@ def stored(run: MemoryRun) -> RunRecord:
     return RunRecord.decode(run.scratch.get([RECORD_NAME])[RECORD_NAME], RECORD_NAME)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(volumes | odd | winding(), st.integers(0, 2**32 - 1), st.booleans())
 def test_upgraded_table_equals_an_ingested_one(volume: Volume, seed: int, test: bool) -> None:
     """Rows, times, families and the run record are those of an ingest of schema 3, in any order of messages."""
@@ -75,7 +76,7 @@ def test_upgraded_table_equals_an_ingested_one(volume: Volume, seed: int, test: 
         assert report.violations == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(volumes, st.integers(0, 2**32 - 1))
 def test_broken_off_and_gone_on_with(volume: Volume, seed: int) -> None:
     """An upgrade that stops after any chunk, and loses all messages, is completed by a resume."""

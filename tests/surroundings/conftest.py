@@ -22,7 +22,7 @@ from jobs.local.given import METHODS
 from jobs.paths import REPOSITORY
 from tests.e2e.conftest import DATASET
 
-SECONDS = 30.0
+SECONDS = 120.0
 """What no command here takes; one that does is killed, and its row fails."""
 PARAMS = ExampleParams(grid=(2, 2, 1), chunk_size=(24, 24, 20))
 KEPT = ("PATH", "HOME", "LANG")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs.paths import REPOSITORY
+from tests.lacking import IN_CI, lacks
 
 SCRIPT = REPOSITORY / "jobs" / "local" / "install.sh"
-CI = os.environ.get("CI") == "true"
 
 
 def install(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +23,7 @@ def install(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.environ["PATH"], "HOME": str(folder), **environ},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 
@@ -41,9 +41,7 @@ def stand_in(folder: Path, *lines: str) -> Path:
 def _graph_tool() -> None:
     found = subprocess.run(["/usr/bin/python3", "-c", "import graph_tool, ensurepip"], capture_output=True)
     if found.returncode:
-        if CI:
-            pytest.fail("/usr/bin/python3 has no graph_tool or no ensurepip")
-        pytest.skip("/usr/bin/python3 has no graph_tool or no ensurepip, which would be installed")
+        lacks("packages", "/usr/bin/python3 has no graph_tool or no ensurepip, which would be installed")
 
 
 def test_pip_fails(tmp_path: Path) -> None:
@@ -70,7 +68,7 @@ def test_pip_works(tmp_path: Path) -> None:
     assert version == "-E -s -m pip --version" and command.startswith("-E -s -m pip install")
 
 
-@pytest.mark.skipif(not CI, reason="makes an environment; CI=true runs it")
+@pytest.mark.skipif(not IN_CI, reason="makes an environment; CI=true runs it")
 @pytest.mark.parametrize("half", ["no pip", "no python", "dangling"])
 def test_half_an_environment(half: str, tmp_path: Path) -> None:
     """An environment whose making was interrupted, or whose Python is gone by now, is made anew."""

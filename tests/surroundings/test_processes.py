@@ -15,11 +15,11 @@ import pytest
 from jobs.entry import variables
 from jobs.paths import ISOLATED, REPOSITORY
 from shared.exit_codes import Exit
+from tests.lacking import IN_CI
 from tests.surroundings.conftest import KEPT
 
-SECONDS = 120.0
-CI = os.environ.get("CI") == "true"
-slow = pytest.mark.skipif(not CI, reason="starts interpreters for many seconds; CI=true runs it")
+SECONDS = 600.0
+slow = pytest.mark.skipif(not IN_CI, reason="starts interpreters for many seconds; CI=true runs it")
 
 
 def run(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -193,7 +193,7 @@ runpy.run_module("jobs.cli", run_name="__main__", alter_sys=True)
 
 @slow
 def test_a_host_where_nobody_is(place: Path) -> None:
-    """The real time: a sentence within ten seconds, of which five are waited."""
+    """The real time: a sentence for each, after the seconds that a host has to answer."""
     host = {"BIGTABLE_EMULATOR_HOST": "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "192.0.2.1:1"}
     more = host | {"FIRESTORE_EMULATOR_HOST": "no-such-host.invalid:1"}
     done = subprocess.run(
@@ -202,7 +202,7 @@ def test_a_host_where_nobody_is(place: Path) -> None:
         env={name: os.environ[name] for name in KEPT if name in os.environ} | more,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == Exit.REFUSED

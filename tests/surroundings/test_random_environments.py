@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from shared.exit_codes import Exit
+from tests.examples import examples
 from tests.surroundings.conftest import StandIn, Zygote
 from tests.surroundings.situations import HOSTS, NO_EMULATORS
 
-MOST_SECONDS = 20.0
+MOST_SECONDS = 120.0
 
 REFUSED = {
     "INGEST_PROJECT": ("p", "MY-PROJECT", "a b", "-"),
@@ -63,10 +64,10 @@ COMMANDS = st.sampled_from([
     ("chunk", "2", "0", "0", "0", "--graph", "g"),
     ("show", "1", "--graph", "g"),
 ])  # fmt: skip
-ENDLESS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+MANY = examples(40, HealthCheck.function_scoped_fixture)
 
 
-@ENDLESS
+@MANY
 @given(harmless=chosen(HARMLESS, 12), refused=chosen(REFUSED, 2), command=COMMANDS)
 def test_commands_of_a_run(
     start: Zygote, stand_in: StandIn, harmless: dict[str, str], refused: dict[str, str], command: tuple[str, ...]
@@ -82,7 +83,7 @@ def test_commands_of_a_run(
         assert "there is no run of graph 'g'" in done.err, done
 
 
-@ENDLESS
+@MANY
 @given(harmless=chosen(HARMLESS, 12))
 def test_a_plan(start: Zygote, dataset: Path, harmless: dict[str, str]) -> None:
     """The same text to the byte, whatever stands around it."""
@@ -94,7 +95,7 @@ def test_a_plan(start: Zygote, dataset: Path, harmless: dict[str, str]) -> None:
     assert done.code == plain.code == Exit.OK and not done.err, done
 
 
-@settings(ENDLESS, max_examples=10)
+@examples(10, HealthCheck.function_scoped_fixture)
 @given(harmless=chosen(HARMLESS, 12))
 def test_a_run_in_memory(start: Zygote, dataset: Path, harmless: dict[str, str]) -> None:
     """Where nothing is installed, a whole run works with whatever stands around it, and is verified."""

@@ -1,7 +1,7 @@
 """Runs Terraform on a copy of terraform/, once a session, and shares what came of it.
 
 Why a copy: `init` writes beside the files, and the functions' bundles need not be built here. The command
-is what the variable TERRAFORM names. Where there is none, tests skip on a laptop and fail in CI.
+is what the variable TERRAFORM names. Without one, or without a way to its providers, tests are left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lacking import lacks, needs_network
 from tests.terraform.tool import FOLDER, Command, Outcome, Resource, read_messages
 
 
@@ -20,10 +21,9 @@ def terraform() -> Command:
     """The command, to be run in any folder."""
     command = Command.find(os.environ)
     if not command.there():
-        message = f"there is no {command.words[0]}; install Terraform, or name another command as TERRAFORM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+        lacks(
+            "terraform", f"there is no {command.words[0]}: install Terraform, or name another command as TERRAFORM"
+        )
     return command
 
 
@@ -40,7 +40,7 @@ def folder(terraform: Command, tmp_path_factory: pytest.TempPathFactory) -> Path
         bundle.mkdir(parents=True)
         (bundle / "main.py").write_text(f"# stands in for {name}\n")
     made = terraform.run("init", "-backend=false", "-input=false", "-no-color", folder=copy)
-    assert made.returncode == 0, made.stdout + made.stderr
+    needs_network(made, "terraform", "terraform init, which fetches the providers")
     return copy
 
 

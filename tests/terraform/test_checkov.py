@@ -6,18 +6,15 @@ needs other versions than the rest. It looks at files only, and asks no service 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.environments import installed
 from tests.terraform.tool import FOLDER, REPOSITORY
 
 REQUIREMENTS = Path(__file__).with_name("checkov-requirements.txt")
@@ -25,38 +22,15 @@ REQUIREMENTS = Path(__file__).with_name("checkov-requirements.txt")
 
 @pytest.fixture(scope="session")
 def checkov() -> Path:
-    """The program, of the versions in the requirements; skips where they cannot be had, but not in CI."""
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    place = REPOSITORY / "build" / "checkov" / key
-    program = place / "bin" / "checkov"
-    if not (place / "ready").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        python = str(place / "bin" / "python")
-        pip = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "-r",
-            str(REQUIREMENTS),
-        ]
-        for command in ([sys.executable, "-m", "venv", str(place)], pip):
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode != 0:
-                message = f"checkov cannot be installed: {done.stderr[-1000:]}"
-                (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
-        (place / "ready").touch()
-    return program
+    """The program, of the versions in the requirements."""
+    return installed("checkov", REQUIREMENTS, "--no-deps") / "checkov"
 
 
 def scan(checkov: Path, framework: str, *what: object) -> dict[str, Any]:
     """What checkov says of some files; it downloads nothing, and everything that failed is a failure here."""
     options = ["--framework", framework, "--skip-download", "--download-external-modules", "false"]
     command = [checkov, *options, "--output", "json", "--compact", *what]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, timeout=900)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

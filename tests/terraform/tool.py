@@ -62,7 +62,7 @@ class Command:
         """Runs it in a folder and waits."""
         words = [*self.words, *arguments]
         return subprocess.run(
-            words, cwd=folder, env=dict(self.environ), capture_output=True, text=True, timeout=300
+            words, cwd=folder, env=dict(self.environ), capture_output=True, text=True, timeout=900
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.active import ActiveEdges, active_edges
@@ -24,6 +24,7 @@ from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, edges_name
 from shared.plan.grid import Chunk, Grid, neighbour, opposite
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
+from tests.examples import examples
 from tests.volumes import Volume, by_face, edge_list, random_volume
 
 Pair = tuple[int, int]
@@ -252,7 +253,6 @@ volumes = st.builds(
 
 
 @given(volumes)
-@settings(max_examples=40, deadline=None)
 def test_both_sides_store_the_same(volume: Volume) -> None:
     """For random volumes: what leaves a chunk through a face enters the next one through the opposite face."""
     found = decide_all(volume)
@@ -263,7 +263,6 @@ def test_both_sides_store_the_same(volume: Volume) -> None:
 
 
 @given(volumes)
-@settings(max_examples=40, deadline=None)
 def test_facts_of_random_volumes(volume: Volume) -> None:
     """For random volumes: supervoxels, active edges and disagreements are those that the volume was made of."""
     found = decide_all(volume)
@@ -276,7 +275,7 @@ def test_facts_of_random_volumes(volume: Volume) -> None:
 
 
 @given(volumes, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_order_of_edges_does_not_matter(volume: Volume, rng: object) -> None:
     """Permuted edge lists decide the same supervoxels and the same sets of active edges."""
     plan = volume.plan

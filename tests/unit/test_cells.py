@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.table.cells import id_cells, list_cells, node_keys
@@ -55,7 +55,6 @@ def test_row_keys() -> None:
 
 
 @given(st.lists(ids))
-@settings(max_examples=50, deadline=None)
 def test_keys_sort_like_ids(nodes: list[int]) -> None:
     """Row keys sort as their ids do, and are exact for every 64-bit id."""
     assert sorted(node_keys(array(*nodes))) == [b"%020d" % node for node in sorted(nodes)]
@@ -102,7 +101,6 @@ def test_golden_values() -> None:
 
 
 @given(st.lists(st.tuples(ids, ids)))
-@settings(max_examples=50, deadline=None)
 def test_ids_round_trip(links: list[tuple[int, int]]) -> None:
     """Every 64-bit id comes back exactly from its cell."""
     cells = id_cells(PARENT, array(*(node for node, _ in links)), array(*(parent for _, parent in links)))
@@ -110,7 +108,6 @@ def test_ids_round_trip(links: list[tuple[int, int]]) -> None:
 
 
 @given(st.lists(st.lists(ids, max_size=5), max_size=6), st.booleans())
-@settings(max_examples=50, deadline=None)
 def test_lists_round_trip(lists: list[list[int]], as_pairs: bool) -> None:
     """Lists and pairs come back exactly, row by row, empty ones among them, from any memory layout."""
     lengths = [len(part) for part in lists]
@@ -129,7 +126,6 @@ def test_lists_round_trip(lists: list[list[int]], as_pairs: bool) -> None:
 
 
 @given(st.lists(st.lists(ids, max_size=5), max_size=9), st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted))
-@settings(max_examples=50, deadline=None)
 def test_own_edges(lists: list[list[int]], ends: list[int]) -> None:
     """Edges whose near end is the node of the row are pairs of both, in any part of the cells too."""
     low, high = ends
@@ -147,7 +143,6 @@ def test_own_edges(lists: list[list[int]], ends: list[int]) -> None:
 
 
 @given(st.integers(0, 2**63 - 1))
-@settings(max_examples=50, deadline=None)
 def test_counters(value: int) -> None:
     """Counters are big-endian, signed, as the database itself counts."""
     assert decode_counter(value.to_bytes(8, "big")) == value
@@ -174,7 +169,6 @@ def test_cut_off(decode: Decode) -> None:
 
 @pytest.mark.parametrize("decode", [decode_ids, decode_pairs])
 @given(data=st.binary(max_size=100))
-@settings(max_examples=50, deadline=None)
 def test_random_bytes(decode: Decode, data: bytes) -> None:
     """Random bytes are a ValueError."""
     with pytest.raises(ValueError):

@@ -15,13 +15,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.codec import decode_face_map, decode_handoff, encode_handoff
 from shared.chunks.handoff import Face, FaceMap, HandOff
 from shared.errors import DataError
 from shared.plan.grid import FACES, Chunk
+from tests.examples import examples
 from tests.harness import MemoryRun
 from tests.volumes import Volume, random_volume
 
@@ -159,7 +160,7 @@ def test_empty_handoff() -> None:
 
 
 @given(volumes)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_round_trip(volume: Volume) -> None:
     """The hand-offs of random volumes decode to what encodes to the same bytes, map by map the same."""
     for chunk, name, data in handoffs_of(volume):
@@ -176,7 +177,6 @@ def test_round_trip(volume: Volume) -> None:
     st.randoms(use_true_random=False),
     st.integers(0, 2**63),
 )
-@settings(max_examples=50, deadline=None)
 def test_any_ids(nodes: list[int], faces: set[int], rng: random.Random, max_root: int) -> None:
     """Hand-offs with any 64-bit ids come back exactly."""
 
@@ -297,7 +297,6 @@ def test_no_handoff(data: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=50, deadline=None)
 def test_random_bytes(data: bytes) -> None:
     """Random bytes are refused, with and without the right beginning."""
     refused(data)

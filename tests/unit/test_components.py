@@ -9,7 +9,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import DataError
@@ -99,7 +99,6 @@ def test_unpacked() -> None:
 
 
 @given(partitions())
-@settings(max_examples=50, deadline=None)
 def test_round_trip(parts: list[list[int]]) -> None:
     """Ids come back sorted, each with the number of its component in the file."""
     found = decode(encode_components(arrays(parts)))
@@ -109,7 +108,6 @@ def test_round_trip(parts: list[list[int]]) -> None:
 
 
 @given(partitions(), st.lists(st.tuples(ids, ids), max_size=20))
-@settings(max_examples=50, deadline=None)
 def test_same_component(parts: list[list[int]], pairs: list[tuple[int, int]]) -> None:
     """Two supervoxels belong together iff one component lists both; unlisted ones never do."""
     found = decode(encode_components(arrays(parts)))
@@ -120,7 +118,6 @@ def test_same_component(parts: list[list[int]], pairs: list[tuple[int, int]]) ->
 
 
 @given(partitions(), st.lists(ids, max_size=20))
-@settings(max_examples=50, deadline=None)
 def test_labels(parts: list[list[int]], asked: list[int]) -> None:
     """The label of an id is the number of its component, -1 for an id that is not listed."""
     found = decode(encode_components(arrays(parts)))
@@ -183,14 +180,12 @@ def test_damaged_larger_file() -> None:
 
 
 @given(st.binary(max_size=100))
-@settings(max_examples=50, deadline=None)
 def test_random_bytes(data: bytes) -> None:
     """Random bytes are refused or a well-formed value."""
     refused_or_well_formed(data)
 
 
 @given(st.lists(st.integers(0, 6) | ids, max_size=30))
-@settings(max_examples=50, deadline=None)
 def test_random_numbers(numbers: list[int]) -> None:
     """A list of random numbers is refused or a well-formed value."""
     refused_or_well_formed(flat(*numbers))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from jobs.example import ExampleParams
@@ -18,6 +18,7 @@ from shared.errors import ConfigError, Problem
 from shared.plan.config import Dataset, Section, load_dataset
 from shared.plan.explain import known_keys
 from tests.datasets import VALID, changed, dataset, write
+from tests.examples import examples
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -225,14 +226,14 @@ def loads_or_says_why(file: Path) -> None:
         assert all(problem.consequence in str(error) for problem in error.problems)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@examples(300, HealthCheck.function_scoped_fixture)
 @given(key=st.sampled_from(FIELDS), value=VALUES)
 def test_any_value_in_any_field(tmp_path: Path, key: str, value: Any) -> None:
     """Whatever stands in a field, the outcome is a Dataset or a ConfigError."""
     loads_or_says_why(write(tmp_path, changed(**{key: value})))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@examples(300, HealthCheck.function_scoped_fixture)
 @given(section=st.sampled_from(["data_source", "mesh_config", "graph_config", ""]), text=TEXTS)
 def test_any_text_in_the_file(tmp_path: Path, section: str, text: str) -> None:
     """Whatever is typed into the file, the outcome is a Dataset or a ConfigError."""

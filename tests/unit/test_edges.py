@@ -14,7 +14,7 @@ import struct
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import DataError
@@ -146,7 +146,6 @@ def test_golden_bytes() -> None:
 
 
 @given(rows, rows, rows, st.integers(1, 19))
-@settings(max_examples=50, deadline=None)
 def test_round_trip(
     inside: list[tuple[int, int, float, int]],
     between: list[tuple[int, int, float, int]],
@@ -216,14 +215,12 @@ def test_damaged_larger_file() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=50, deadline=None)
 def test_random_bytes(data: bytes) -> None:
     """Random bytes are refused."""
     refused(data)
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=50, deadline=None)
 def test_random_content(content: bytes, sized: bool) -> None:
     """A whole frame of random bytes is refused or gives well-formed columns."""
     refused_or_well_formed(zstandard.compress(content) if sized else unsized(content))

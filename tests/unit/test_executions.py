@@ -15,7 +15,7 @@ from jobs.local.executions import LocalExecutor
 from shared.gcp.cloudrun.messages import Execution, JobSpec
 
 JOB = "projects/p/locations/r/jobs/j"
-PATIENCE = 30.0
+PATIENCE = 300.0
 CRASHES = """
 import os, sys
 print(os.environ["CLOUD_RUN_JOB"], os.environ["CLOUD_RUN_EXECUTION"], os.environ["CLOUD_RUN_TASK_INDEX"],

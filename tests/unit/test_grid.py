@@ -15,14 +15,15 @@ import random
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.plan.grid import FACES, Chunk, Grid, cross_layer, neighbour, opposite, parent
+from tests.examples import examples
 
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 6), st.integers(1, 5))
 grids = st.builds(Grid, shapes)
-GRIDS = settings(max_examples=30, deadline=None)
+GRIDS = examples(30)
 
 
 def ancestor(chunk: Chunk, layer: int) -> Chunk:
@@ -75,7 +76,6 @@ def test_layers_by_halving(grid: Grid) -> None:
 
 
 @given(st.integers(0, 60), st.integers(-1, 1))
-@settings(max_examples=50, deadline=None)
 def test_layer_count_at_powers_of_two(power: int, step: int) -> None:
     """Next to powers of two the layer count is exact: no logarithm in floating point."""
     length = max(1, (1 << power) + step)

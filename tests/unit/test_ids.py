@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import RangeOverflow
@@ -75,7 +75,6 @@ def test_bits_of_layer_2(layer_count: int, spatial_bits: int, expected: int) -> 
 
 
 @given(nodes())
-@settings(max_examples=50, deadline=None)
 def test_round_trip(node: tuple[IdLayout, Chunk, int]) -> None:
     """Layer, coordinates and segment come back from an id as they went in."""
     layout, chunk, segment = node
@@ -89,7 +88,6 @@ def test_round_trip(node: tuple[IdLayout, Chunk, int]) -> None:
 
 
 @given(nodes(), st.integers(1, 5))
-@settings(max_examples=50, deadline=None)
 def test_ids_are_exact(node: tuple[IdLayout, Chunk, int], count: int) -> None:
     """Ids far above 2^53 are those that Python's integers give: none is rounded, none comes twice."""
     layout, chunk, segment = node

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.labels import connected_labels, distinct, grouped, places, split_rows, unique_rows
+from tests.examples import examples
 
 Pair = tuple[int, int]
 ids = st.integers(0, 2**64 - 1) | st.integers(0, 3) | st.integers(2**53, 2**53 + 3)
@@ -63,7 +64,6 @@ def test_loop() -> None:
 
 
 @given(graphs())
-@settings(max_examples=50, deadline=None)
 def test_components(graph: tuple[int, list[Pair]]) -> None:
     """Components of random graphs are those of a plain union-find, numbered by their smallest vertex."""
     count, pairs = graph
@@ -71,7 +71,6 @@ def test_components(graph: tuple[int, list[Pair]]) -> None:
 
 
 @given(graphs(), st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
 def test_order_of_edges_does_not_matter(graph: tuple[int, list[Pair]], rng: object) -> None:
     """Permuted, flipped and repeated edges give the same labels."""
     count, pairs = graph
@@ -105,7 +104,6 @@ def test_large_graph() -> None:
 
 
 @given(st.lists(st.integers(0, 6)), st.integers(0, 4) | st.just(1 << 16))
-@settings(max_examples=50, deadline=None)
 def test_grouped(labels: list[int], more: int) -> None:
     """Each label's positions, in order, are those between its start and the next; labels may be without any."""
     count = max(labels, default=-1) + 1 + more
@@ -117,7 +115,6 @@ def test_grouped(labels: list[int], more: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), ids)))
-@settings(max_examples=50, deadline=None)
 def test_split_rows(rows: list[tuple[int, int]]) -> None:
     """The rows of each number are those that have it, in their order, and only numbers with rows are there."""
     rows = sorted(set(rows))
@@ -129,7 +126,6 @@ def test_split_rows(rows: list[tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_unique_rows(width: int, data: st.DataObject) -> None:
     """Distinct rows, sorted, are those of numpy's own unique, exact for all 64-bit ids."""
     rows = data.draw(st.lists(st.tuples(*[ids] * width), max_size=30))
@@ -152,7 +148,7 @@ near = st.lists(st.integers(2**56, 2**56 + 40) | st.integers(2**56, 2**56 + 3), 
 
 
 @given(near | st.lists(ids, min_size=1), st.data())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_table_by_number_is_a_sort(values: list[int], data: st.DataObject) -> None:
     """Distinct ids and their places are those of sorting and searching, however far apart the ids lie."""
     array = np.array(values, np.uint64)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.active import ActiveEdges
@@ -25,6 +25,7 @@ from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
 from shared.table.cells import Cells
+from tests.examples import examples
 from tests.harness import decoded
 from tests.unit.test_active import decide_all, volumes
 from tests.volumes import Volume, by_face
@@ -250,7 +251,7 @@ def test_too_many_nodes() -> None:
 
 
 @given(volumes, st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_order_of_edges_does_not_matter(volume: Volume, seed: int) -> None:
     """For random volumes: building twice, or from permuted edges, gives the same cells and hand-off bytes."""
     rng = np.random.default_rng(seed)
@@ -268,7 +269,7 @@ def test_order_of_edges_does_not_matter(volume: Volume, seed: int) -> None:
 
 
 @given(volumes)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_every_supervoxel_has_its_node(volume: Volume) -> None:
     """For random volumes: children and parents cells name each other, and what leaves is handed off."""
     for chunk, active in decide_all(volume).items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.handoff import Face, FaceMap, HandOff
@@ -146,7 +146,6 @@ pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), unique=True, m
 
 
 @given(pairs, pairs)
-@settings(max_examples=50, deadline=None)
 def test_sides_agree_or_not(one: Pairs, other: Pairs) -> None:
     """Both sides are accepted exactly if they join the same nodes."""
 
@@ -166,7 +165,6 @@ def test_sides_agree_or_not(one: Pairs, other: Pairs) -> None:
 
 
 @given(st.dictionaries(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), min_size=1, max_size=20), st.data())
-@settings(max_examples=50, deadline=None)
 def test_lifting_is_looking_up(known: dict[int, int], data: st.DataObject) -> None:
     """Lifted far ends are what a dictionary of the same map gives, for any ids."""
     asked = data.draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=20))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import MessageError, PermanentError
@@ -52,7 +52,6 @@ def test_golden_bytes_of_a_forced_message() -> None:
 
 
 @given(messages)
-@settings(max_examples=50, deadline=None)
 def test_round_trip(message: Message) -> None:
     """Every message comes back from its bytes, and its bytes fit the limit."""
     raw = message.encode()
@@ -142,21 +141,18 @@ def test_too_long() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=50, deadline=None)
 def test_random_bytes(raw: bytes) -> None:
     """Random bytes are refused."""
     refused(raw)
 
 
 @given(anything)
-@settings(max_examples=50, deadline=None)
 def test_random_json(value: object) -> None:
     """Random JSON is refused."""
     refused(json.dumps(value).encode()[:MAX_BYTES])
 
 
 @given(st.sampled_from(sorted(FIELDS)), anything)
-@settings(max_examples=50, deadline=None)
 def test_random_field(key: str, value: object) -> None:
     """With anything in place of one field, a message is refused or is well-formed."""
     raw = json.dumps(FIELDS | {key: value}).encode()
@@ -170,7 +166,6 @@ def test_random_field(key: str, value: object) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOLDEN) - 1), st.integers(0, 255)), min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
 def test_damaged_bytes(changes: list[tuple[int, int]]) -> None:
     """With a few bytes changed, a message is refused or is well-formed."""
     raw = bytearray(GOLDEN)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.active import ActiveEdges
@@ -31,6 +31,7 @@ from shared.errors import DataError, RangeOverflow
 from shared.plan.grid import FACES, Chunk, Grid, neighbour, opposite
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
+from tests.examples import examples
 from tests.unit.test_active import decide_all
 from tests.unit.test_layer2 import Pair, Rows, active_of, faces_of, plan_of, raw, row, rows_of
 from tests.volumes import Volume, random_volume
@@ -516,7 +517,6 @@ def check_handoff(plan: Plan, handoff: HandOff) -> None:
 
 
 @given(volumes)
-@settings(max_examples=40, deadline=None)
 def test_handoffs_keep_their_promises(volume: Volume) -> None:
     """For random volumes: nodes and rows of faces are sorted and unique, every waiting node has an edge,
     and each side's maps lift the other side's far ends to the same pairs of nodes."""
@@ -540,7 +540,7 @@ def test_handoffs_keep_their_promises(volume: Volume) -> None:
 
 
 @given(volumes, st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_order_does_not_matter(volume: Volume, seed: int) -> None:
     """For random volumes: building twice, with edges, children and maps in another order, gives the same
     cells and hand-off bytes in every layer."""
@@ -563,7 +563,7 @@ def test_order_does_not_matter(volume: Volume, seed: int) -> None:
 
 
 @given(volumes)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_ids_and_counters(volume: Volume) -> None:
     """For random volumes: every chunk's ids are 1 .. counter without a gap, roots lie in the ranges of
     their jobs, and the root counters have the highest one."""

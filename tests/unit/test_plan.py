@@ -14,12 +14,13 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.plan import Plan
+from tests.examples import examples
 
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 3))
 
@@ -30,7 +31,7 @@ def plan_of(shape: tuple[int, int, int], test: bool = False) -> Plan:
 
 
 plans = st.builds(plan_of, shapes, st.booleans())
-PLANS = settings(max_examples=40, deadline=None)
+PLANS = examples(40)
 
 
 def every_chunk(plan: Plan) -> list[Chunk]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.active import active_edges
@@ -17,6 +17,7 @@ from shared.inputs.edges import ChunkEdges, decode_edges
 from shared.inputs.raw.processed import component_file, edge_file
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
+from tests.examples import examples
 from tests.raw_shards import random_raw, raw_of_volume
 from tests.unit.test_edges import assert_equal
 from tests.unit.test_raw_reading import source_of
@@ -38,7 +39,7 @@ def test_nothing_is_no_file() -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]), st.sampled_from([1, 3, 17]))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_reading_back(seed: int, version: int, level: int) -> None:
     """Files read back give the arrays they were written from, numbers of components included; writing again
     gives the same bytes."""

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.active import active_edges
@@ -24,6 +24,7 @@ from shared.inputs.raw.records import RecordFormat
 from shared.inputs.raw.source import RawAgglomeration
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
+from tests.examples import examples
 from tests.raw_shards import (
     DTYPES,
     PAIRS,
@@ -75,10 +76,10 @@ def one_record(raw: RawFiles, name: str, keys: Iterable[int], *rows: tuple[int, 
     raw.entries[name].append((tuple(keys), raw.records(rows)))
 
 
+@examples(60)
 @given(
     st.integers(0, 10**6), shapes, st.sampled_from([2, 3, 4]), st.sampled_from([3, 10]), st.sampled_from([0, 2000])
 )
-@settings(max_examples=60, deadline=None)
 def test_as_the_format_says(
     seed: int, shape: tuple[int, int, int], version: int, spatial_bits: int, cache: int
 ) -> None:
@@ -97,7 +98,7 @@ def test_as_the_format_says(
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_both_sides_and_every_retry_agree_to_the_bit(seed: int, version: int) -> None:
     """Affinities that a float cannot add without rounding: both chunks of a face have the same bits, and so
     does another worker."""

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import DataError, IngestError
@@ -25,6 +25,7 @@ from shared.inputs.raw.records import RecordFormat
 from shared.inputs.raw.shards import Shard, Shards
 from shared.inputs.raw.source import RawAgglomeration
 from shared.plan.grid import Chunk
+from tests.examples import examples
 from tests.raw_shards import MemoryRanges, random_raw, shard
 from tests.unit.test_raw_reading import parts_of, rows_of
 
@@ -130,7 +131,7 @@ def test_payloads_in_any_order() -> None:
     st.integers(1, 5),
     st.integers(1, 3),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_large_indexes(
     entries: list[tuple[int, bytes]], keys: list[int], in_order: bool, cache: int, block: int, piece: int
 ) -> None:
@@ -350,7 +351,6 @@ def damages(data: bytes, rng: random.Random) -> bytes:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]))
-@settings(max_examples=40, deadline=None)
 def test_damage_of_every_kind(seed: int, version: int) -> None:
     """Damage anywhere in any shard is a DataError with the file and the chunk, or changes nothing."""
     rng = random.Random(seed)

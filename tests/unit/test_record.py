@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import DataError
@@ -100,7 +100,6 @@ def test_no_version(version: object) -> None:
 
 
 @given(records)
-@settings(max_examples=50, deadline=None)
 def test_round_trip(record: RunRecord) -> None:
     """Every record comes back from its bytes, and is the same plan."""
     decoded = RunRecord.decode(record.encode(), FILE)
@@ -216,14 +215,12 @@ def test_wrong_values(key: str, value: object) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=50, deadline=None)
 def test_random_bytes(data: bytes) -> None:
     """Random bytes are refused."""
     refused(data)
 
 
 @given(anything)
-@settings(max_examples=50, deadline=None)
 def test_random_json(value: object) -> None:
     """Random JSON is refused."""
     refused(json.dumps(value).encode())

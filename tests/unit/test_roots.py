@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import RangeOverflow
@@ -44,7 +44,6 @@ def jobs(draw: st.DrawFn) -> tuple[RootRanges, Chunk]:
 
 
 @given(st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4)), st.sampled_from([8, 30, 40]))
-@settings(max_examples=40, deadline=None)
 def test_every_chunk_has_a_range_of_its_own(shape: tuple[int, int, int], layer_id_bits: int) -> None:
     """All ranges of a small grid follow each other without an overlap, from 1 to below the limit."""
     roots = roots_of(shape, layer_id_bits, spatial_bits=1)
@@ -58,7 +57,6 @@ def test_every_chunk_has_a_range_of_its_own(shape: tuple[int, int, int], layer_i
 
 
 @given(shapes())
-@settings(max_examples=50, deadline=None)
 def test_layers_follow_each_other(shape: tuple[int, int, int]) -> None:
     """For grids up to 10^7 chunks: a layer's ranges end where the next begin, the last below the limit."""
     roots = roots_of(shape)
@@ -72,7 +70,6 @@ def test_layers_follow_each_other(shape: tuple[int, int, int]) -> None:
 
 
 @given(jobs(), st.data())
-@settings(max_examples=50, deadline=None)
 def test_any_two_jobs_are_apart(job: tuple[RootRanges, Chunk], data: st.DataObject) -> None:
     """For grids up to 10^7 chunks: the ranges of any two different chunks do not overlap."""
     roots, one = job
@@ -83,7 +80,6 @@ def test_any_two_jobs_are_apart(job: tuple[RootRanges, Chunk], data: st.DataObje
 
 
 @given(shapes())
-@settings(max_examples=50, deadline=None)
 def test_room_for_real_volumes(shape: tuple[int, int, int]) -> None:
     """Up to 10^7 chunks of any proportions leave each chunk the room that a plan asks for."""
     roots = roots_of(shape)
@@ -93,7 +89,6 @@ def test_room_for_real_volumes(shape: tuple[int, int, int]) -> None:
 
 
 @given(jobs(), st.integers(0, 255))
-@settings(max_examples=50, deadline=None)
 def test_server_never_meets_our_roots(job: tuple[RootRanges, Chunk], part: int) -> None:
     """Whatever root of ours is the highest: the server's next id is above all of ours, and an id of
     the root chunk."""
@@ -135,7 +130,6 @@ def test_higher_layers_have_more() -> None:
 
 
 @given(st.tuples(st.integers(2, 5), st.integers(1, 4), st.integers(1, 3)), st.data())
-@settings(max_examples=50, deadline=None)
 def test_overflow_is_loud(shape: tuple[int, int, int], data: st.DataObject) -> None:
     """A job can fill its range to the last number; one more is a RangeOverflow that names chunk and size."""
     roots = roots_of(shape, layer_id_bits=38)

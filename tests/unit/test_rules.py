@@ -10,10 +10,11 @@ A node of layer k, root layer r, and the cross layers >= k of its edges:
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.verify.rules import parent_rule
+from tests.examples import examples
 from tests.oracle import Oracle
 from tests.volumes import Volume, random_volume
 
@@ -51,7 +52,6 @@ def test_edges_below_do_not_count() -> None:
 
 
 @given(st.integers(3, 20), st.data())
-@settings(max_examples=50, deadline=None)
 def test_words_of_the_format(root: int, data: st.DataObject) -> None:
     """Layer by layer from the node's own, the first layer that gives it a parent is the one of the rule."""
     own = data.draw(st.integers(2, root - 1))
@@ -77,7 +77,7 @@ def test_words_of_the_format(root: int, data: st.DataObject) -> None:
         density=st.sampled_from([0.1, 0.3]),
     )
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_whole_graphs(volume: Volume) -> None:
     """Every node of a graph built edge by edge has its parent where the rule says, with as many children."""
     oracle = Oracle(volume.plan, volume.supervoxels, volume.active)

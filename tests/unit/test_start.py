@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.memory.completion import MemoryCompletion
@@ -16,6 +16,7 @@ from shared.plan.grid import Chunk
 from shared.run.done import is_finished
 from shared.run.messages import Message
 from shared.run.ports import Failure
+from tests.examples import examples
 from tests.harness import MemoryRun, worker_of
 from tests.volumes import Volume, random_volume
 
@@ -52,7 +53,7 @@ def test_start_queues_each_layer_2_chunk_once_in_shuffled_order() -> None:
     assert sorted(queued(run)) == list(VOLUME.plan.grid.chunks(2)) != queued(run)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 60), st.booleans(), st.booleans())
 def test_resume_after_any_loss(done: int, lose_progress: bool, lose_messages: bool) -> None:
     """A run that stopped anywhere, with its records or messages lost or not, gives the same table."""
@@ -68,7 +69,7 @@ def test_resume_after_any_loss(done: int, lose_progress: bool, lose_messages: bo
     assert run.raw_table() == undisturbed()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 60))
 def test_resume_queues_what_is_missing_and_nothing_else(done: int) -> None:
     """After every message was lost, resume queues exactly the chunks that are neither done nor waiting."""

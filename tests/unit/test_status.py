@@ -6,7 +6,7 @@ Grid((4, 2, 1)): 8 chunks in layer 2, 2 in layer 3, 1 in layer 4
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.operate.status import LayerStatus, RunStatus, run_status
@@ -101,7 +101,6 @@ def test_test_run() -> None:
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None)
 def test_counts_fit_together(data: st.DataObject) -> None:
     """For any progress: no count is negative, and done, queued and failed never exceed the total."""
     progress, failures = {}, []

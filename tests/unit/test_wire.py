@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.gcp.bigtable import entries, wire
@@ -13,6 +13,7 @@ from shared.gcp.bigtable.rows import bigtable_message
 from shared.gcp.bigtable.wire import Rows, encode_rows
 from shared.table.cells import Cells, id_cells, list_cells
 from shared.table.columns import CHILDREN, COUNTER, PARENT, Column, atomic_cross_edges, cross_edges
+from tests.examples import examples
 
 TABLE = "projects/p/instances/i/tables/t"
 COLUMNS = [PARENT, CHILDREN, COUNTER, atomic_cross_edges(2), cross_edges(12), Column("f" * 200, b"q" * 300)]
@@ -65,7 +66,7 @@ def plain_requests(cells: list[Cells], timestamp_us: int, max_mutations: int, ma
     return requests
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(parts, times, st.integers(1, 30), st.integers(1, 100_000))
 def test_bytes_are_those_of_protobuf(cells: list[Cells], time: int, mutations: int, size: int) -> None:
     """Requests are, to the byte, what protobuf's classes write, and within the same limits."""
@@ -112,7 +113,7 @@ def node_cells(column: Column, rows: dict[int, list[int]], own: bool = False) ->
     return list_cells(column, np.array(nodes, np.uint64), starts, flat, own)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows_of, rows_of, st.dictionaries(ids, st.integers(0, 2**64 - 1), max_size=30), st.integers(1, 9), times)
 def test_nodes_are_those_of_protobuf(
     first: dict[int, list[int]], second: dict[int, list[int]], third: dict[int, int], few: int, time: int
@@ -131,7 +132,7 @@ def test_nodes_are_those_of_protobuf(
     assert [rows.key(0) for rows in found[1:]] == [b"i%020d" % 7]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows_of, rows_of, rows_of, st.integers(1, 20))
 def test_some_at_a_time(
     first: dict[int, list[int]], second: dict[int, list[int]], third: dict[int, list[int]], at_once: int
