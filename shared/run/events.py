@@ -25,7 +25,10 @@ class Event(StrEnum):
     MESSAGE_STALE = "message.stale"
     """A message of a run that was reset, or of a chunk outside the plan, was dropped."""
     RUN_PAUSED = "run.paused"
-    """A worker holds a message of a paused run, or gives it back."""
+    """A worker gives messages of a paused run back; told once in ten minutes."""
+    RUN_BLOCKED = "run.blocked"
+    """Something that a run alone names does not do its part: error, reason. Its messages are given back, and
+    those of other runs taken; told once in ten minutes, and when the reason changes."""
     SERVICE_UNREACHABLE = "service.unreachable"
     """A service or a disk does not do its part: error, reason; nothing is counted against the chunk."""
     DEAD_LETTER_KEPT = "dead_letter.kept"

@@ -217,7 +217,9 @@ def _as_failure(fields: dict[str, Any]) -> Failure:
         "state": State(fields["state"]),
         "started": tuple(fields["started"]),
     }
-    return Failure(**(fields | other))
+    # A later release may note more.
+    known = {name: value for name, value in fields.items() if name in Failure.__dataclass_fields__}
+    return Failure(**(known | other))
 
 
 def with_backoff(call: Callable[[], T], also: Callable[[Exception], bool] = lambda error: False) -> T:

@@ -9,17 +9,18 @@ a stream again.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from shared.errors import StateError
 from shared.gcp.clients import Backoff, api_errors, pubsub_call, pubsub_message, routed, transient_errors
+from shared.run.turns import AT_HAND, Turns
 
 SETTLE_SECONDS = 5.0
 """How long an answer is tried: a worker that is told to stop has ten seconds."""
@@ -107,9 +108,9 @@ class Pulls:
         self._max_lease = max_lease
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._ready: list[tuple[int, int, PubSubDelivery]] = []
+        self._ready: dict[int, deque[PubSubDelivery]] = {layer: deque() for layer in sorted(names, reverse=True)}
+        self._turns = Turns()
         self._held: dict[str, PubSubDelivery] = {}
-        self._order = itertools.count()
         self._threads: list[threading.Thread] = []
         self._asking = 0
         self._error: Exception | None = None
@@ -118,7 +119,8 @@ class Pulls:
         """Whether a pull has been answered; one that found nothing in its time counts if there was a connection."""
 
     def take(self, timeout: float) -> PubSubDelivery | None:
-        """The next delivery of the highest layer, or None after `timeout` seconds.
+        """The next delivery of the highest layer, and there of the graph that was served longest ago; None
+        after `timeout` seconds.
 
         Raises StateError without the subscription and after `close`, and the service's error when it
         refuses to deliver.
@@ -128,13 +130,19 @@ class Pulls:
                 self._start()
             self._asking += 1
             self._changed.notify_all()
-            self._wait(lambda: bool(self._ready or self._error), timeout)
+            self._wait(lambda: any(self._ready.values()) or bool(self._error), timeout)
             self._asking -= 1
             if self._closing.is_set():
                 raise StateError("the queue is closed")
             if self._error:
                 raise self._error
-            return heapq.heappop(self._ready)[2] if self._ready else None
+            ready = next((ready for ready in self._ready.values() if ready), None)
+            if ready is None:
+                return None
+            chosen = self._turns.choose([delivery.data for delivery in itertools.islice(ready, AT_HAND)])
+            delivery = ready[chosen]
+            del ready[chosen]
+            return delivery
 
     def settle(self, deliveries: list[PubSubDelivery], method: str, **arguments: int) -> None:
         """Ends the leases of deliveries of one layer by a call, once each; a failure is only logged."""
@@ -236,7 +244,7 @@ class Pulls:
         self._extend(deliveries)
         with self._changed:
             for delivery in deliveries:
-                heapq.heappush(self._ready, (-delivery.layer, next(self._order), delivery))
+                self._ready[delivery.layer].append(delivery)
             self._changed.notify_all()
 
     def _keep(self) -> None:
