@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from jobs.commands.status import status
 from jobs.commands.upgrade import upgrade
 from jobs.commands.verify import verify
 from jobs.console import Ended
+from jobs.local import emulator_guard
 from shared import logs
 from shared.classify import Kind
 from shared.errors import IngestError
@@ -55,10 +55,11 @@ def run(arguments: Sequence[str] | None = None) -> Exit:
     except Ended as end:
         return end.code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what is done stays done", err=True)
-        return Exit.INTERRUPTED
+        return interrupts.answer()
     except Exception as error:
         if CLASSIFY(error) is Kind.OUTAGE:
+            if emulator_guard.has_more_to_say():
+                return interrupts.answer()
             click.echo(f"a service is out of reach: {error}; nothing is lost, try again", err=True)
             return Exit.TRY_AGAIN
         traceback.print_exc()
@@ -70,7 +71,7 @@ def main() -> None:
     """Runs the command that the process was started with."""
     interrupts.install()
     logs.set_up(logging.WARNING)
-    sys.exit(run())
+    interrupts.leave(run())
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from jobs import output
-from jobs.local import emulators
+from jobs import interrupts, output
+from jobs.local import emulator_guard, emulators
 from jobs.paths import LOCAL, REPOSITORY
 from shared.environment import Environment
 from shared.errors import StateError
@@ -120,7 +120,7 @@ def environment() -> Environment:
 
 def running_backend() -> GoogleBackend:
     """Google Cloud, or the emulators that run; StateError if there is neither."""
-    return GoogleBackend(environment())
+    return _guarded(GoogleBackend(environment()))
 
 
 def started_backend() -> GoogleBackend:
@@ -128,7 +128,22 @@ def started_backend() -> GoogleBackend:
     read = environment()
     if read.project is not None:
         return GoogleBackend(read)
-    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, read.hosts)))
+    return _guarded(GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, read.hosts))))
+
+
+def _guarded(backend: GoogleBackend) -> GoogleBackend:
+    """Has the command end, with what there is to say, if an emulator of ours ends that it uses."""
+    if backend.project is None:
+        context = click.get_current_context(silent=True)
+        given = context.params if context else {}
+        graph = given.get("graph") or Path(given.get("dataset") or "NAME").stem
+
+        def tell(text: str) -> None:
+            output.say(text)
+            interrupts.end(Exit.TRY_AGAIN)
+
+        emulator_guard.guard(LOCAL, backend.environment.hosts, graph, tell)
+    return backend
 
 
 def open_run(graph: str) -> Run:
