@@ -31,7 +31,8 @@ def work_until_done(run: Run, workers: int) -> None:
             status = watch(run, cloud.keep_going, cloud.why)
         if cloud.gave_up:
             log, tail = cloud.executor.log_tail()
-            say(f"the workers keep ending; the log {log} ends with:\n{tail}")
+            short = "\n".join(line if len(line) <= 400 else f"{line[:400]} …" for line in tail.splitlines())
+            say(f"the workers keep ending; the log {log} ends with:\n{short}")
             raise Ended(Exit.STOPPED)
     else:
         status = _watch_here(run)

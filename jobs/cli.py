@@ -62,6 +62,14 @@ def run(arguments: Sequence[str] | None = None) -> Exit:
                 return interrupts.answer()
             click.echo(f"a service is out of reach: {error}; nothing is lost, try again", err=True)
             return Exit.TRY_AGAIN
+        if CLASSIFY(error) is Kind.MEMORY:
+            text = str(error) or type(error).__name__
+            click.echo(
+                f"this process may have no more memory or threads ({text}); a limit (ulimit -v, ulimit -u) or the "
+                "machine leaves too little. Nothing is lost, try again with more",
+                err=True,
+            )
+            return Exit.TRY_AGAIN
         traceback.print_exc()
         return Exit.BUG
     return Exit.OK

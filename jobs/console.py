@@ -136,13 +136,16 @@ def _guarded(backend: GoogleBackend) -> GoogleBackend:
     if backend.project is None:
         context = click.get_current_context(silent=True)
         given = context.params if context else {}
-        graph = given.get("graph") or Path(given.get("dataset") or "NAME").stem
+        dataset = given.get("dataset") or "NAME"
+        graph = f"GRAPH={given.get('graph') or Path(dataset).stem}"
 
         def tell(text: str) -> None:
             output.say(text)
             interrupts.end(Exit.TRY_AGAIN)
 
-        emulator_guard.guard(LOCAL, backend.environment.hosts, graph, tell)
+        again = "upgrade" if context and context.info_name == "upgrade" else "resume"
+        begin, go_on = f"make ingest DATASET={dataset} {graph}", f"make {again} {graph}"
+        emulator_guard.guard(LOCAL, backend.environment.hosts, tell, begin, go_on)
     return backend
 
 

@@ -1,4 +1,4 @@
-"""What is said of a run while it is watched, beside its progress: nothing can be seen, workers wait, all stands still.
+"""What is said of a run while it is watched, beside its progress: it cannot be seen, workers wait, nothing moves.
 
 Plain values and a clock in, lines out; nothing here prints. Invariants: each thing is said once, and again when
 it is another, or after `again` seconds; with the last chunk that was done all that was said before is over.
@@ -76,15 +76,16 @@ class Notices:
         self._unseen_told = now
         told = f" ({' '.join(reason.split())[:300]})" if reason else ""
         return [
-            f"{self._service} does not answer for {silent:.0f} s{told}, so how far the run is cannot be seen, and its "
-            "workers wait. All goes on when it answers again; Ctrl-C leaves"
+            f"{self._service} does not answer for {silent:.0f} s{told}, so how far the run is cannot be seen "
+            "and its workers wait. All goes on when it answers again; Ctrl-C leaves"
         ]
 
     def _still(self, idle: float, under_way: int, told: bool) -> str:
         why = "" if told else " No worker has told why."
         return (
             f"no chunk was done for {idle:.0f} s, though {under_way:,} are queued.{why} See: make status "
-            f"{self._where}, make failed {self._where}. If messages or progress were lost: make resume {self._where}"
+            f"{self._where}, make failed {self._where}. If messages or progress were lost: make "
+            f"resume {self._where}"
         )
 
 

@@ -2,8 +2,8 @@
 
 SIGTERM and SIGINT end it within seconds: nothing new is begun, messages at hand are given back, and
 the chunk being built is given back too unless it ends by itself in time. Whatever holds that up, the process
-is gone after `LAST_SECONDS`: the leases of what it could not give back end by themselves. Its exit code is 0 then, as
-when nothing came for long; 2 when it cannot work here, 70 after an error outside of any chunk.
+is gone after `LAST_SECONDS`: the leases of what it could not give back end by themselves. Its exit code is
+0 then, as when nothing came for long; 2 when it cannot work here, 70 after an error outside of any chunk.
 Imports are kept low: a task that starts is paid for from its first second.
 """
 
@@ -29,6 +29,7 @@ from shared.errors import IngestError, ShuttingDown
 from shared.exit_codes import Exit
 from shared.gcp.backend import GoogleBackend
 from shared.run.events import Event
+from shared.work.attempt import of_error
 from shared.work.open_runs import OpenRuns
 from shared.work.worker import Worker
 
@@ -123,19 +124,19 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         try:
             runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
             worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, backend.classify)
-            logger.info(Event.WORKER_START, extra={"fields": {"worker": name, "layers": layers}})
+            logger.info(Event.WORKER_START, extra={"fields": {"layers": layers}})
             done = worker.run(idle_seconds)
-            logger.info(Event.WORKER_END, extra={"fields": {"worker": name, "chunks": done}})
+            logger.info(Event.WORKER_END, extra={"fields": {"chunks": done}})
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             queue.close()
     except ShuttingDown:
         sys.exit(Exit.OK)
     except IngestError as error:
-        logger.error(Event.WORKER_REFUSED, extra={"fields": {"worker": name, "reason": str(error)}})
+        logger.error(Event.WORKER_REFUSED, extra={"fields": of_error(error)})
         sys.exit(Exit.REFUSED)
     except Exception as error:
-        logger.error(Event.WORKER_BUG, extra={"fields": {"worker": name, "reason": str(error)}, "error": error})
+        logger.error(Event.WORKER_BUG, extra={"fields": of_error(error), "error": error})
         sys.exit(Exit.BUG)
 
 

@@ -63,6 +63,10 @@ _THE_MACHINE = {
 """Those that say nothing about what was asked for, so not about one run's own things either."""
 
 
+NO_THREAD = "can't start new thread"
+"""What Python says, in a RuntimeError, where a limit leaves no room for the stack of one more thread."""
+
+
 class Classifier:
     """Tells the kind of an error, by the table here and by those of `tables`, each called at most once."""
 
@@ -101,6 +105,8 @@ def _chain(
 def _kind_of(error: BaseException, table: Table) -> Kind | None:
     """What the table says of the error itself; None where it says nothing."""
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return Kind.MEMORY
+    if isinstance(error, RuntimeError) and NO_THREAD in str(error):
         return Kind.MEMORY
     if isinstance(error, OSError) and error.errno in _NOT_THE_CHUNK:
         return Kind.OUTAGE

@@ -6,7 +6,6 @@ build. What differs is the size: one Job for all layers, as one machine serves t
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -33,8 +32,6 @@ from shared.run.record import RunRecord
 from shared.run.registry import Registry
 from shared.timestamps import now
 
-log = logging.getLogger(__name__)
-
 ROUND_SECONDS = 2.0
 """The time between two rounds of dispatch; in the cloud it is a minute."""
 
@@ -56,6 +53,7 @@ class LocalCloudRun:
         self._workers, self._begun = workers, time.time()
         self._over = threading.Event()
         self._error: Exception | None = None
+        self._left_out: Reason | None = None
         self._done, self._deaths = -1, 0
         self._fleets = [Fleet(job, tuple(layers), workers, 2, ROUND_SECONDS / 2, workers)] if workers else []
         # A limit that is given counts; otherwise each worker has its share of this machine.
@@ -70,7 +68,8 @@ class LocalCloudRun:
             stack.callback(server.close)
             self._jobs = CloudRunJobs(replace(endpoints, run_host=server.host))
             stack.callback(self._jobs.close)
-            threading.Thread(target=self._rounds, name="dispatch", daemon=True).start()
+            self._thread = threading.Thread(target=self._rounds, name="dispatch", daemon=True)
+            self._thread.start()
             self._stack = stack.pop_all()
 
     def keep_going(self, status: RunStatus) -> bool:
@@ -85,25 +84,26 @@ class LocalCloudRun:
     def why(self) -> list[Reason]:
         """Why workers wait, by their logs, and how many have ended."""
         found = worker_logs.latest(self.executor.logs, self._begun)
+        if self._left_out:
+            found.append(self._left_out)
         deaths = self.executor.deaths - self._deaths
-        if deaths and self.executor.has_logs:
-            log, tail = self.executor.log_tail(1)
-            told = (
-                f"worker processes have ended {deaths:,} times with nothing done; the log {log} ends with: {tail}"
-            )
+        if deaths:
+            told = f"processes have ended {deaths:,} times with nothing done; their logs: {self.executor.logs}"
             found.append(Reason("processes", worker_logs.ENDED, told, now()))
         return found
 
     def _rounds(self) -> None:
         """Rounds of dispatch until the end; a service that is out of reach holds up nothing but them."""
-        while not self._over.is_set():
+        while not self._over.is_set() and self._error is None:
             try:
-                one_round(self._fleets, self._registry, self._jobs, time.time())
+                turns = one_round(self._fleets, self._registry, self._jobs, time.time())
+                errors = [turn.error for turn in turns if turn.error]
+                self._left_out = Reason("dispatch", "NotStarted", errors[0], now()) if errors else None
             except Exception as error:
-                if self._backend.classify(error) is not Kind.OUTAGE and not self._over.is_set():
+                if self._backend.classify(error) is Kind.OUTAGE:
+                    self._left_out = Reason("dispatch", type(error).__name__, str(error), now())
+                elif not self._over.is_set():
                     self._error = error
-                    return
-                log.debug("this round of dispatch is left out: %s", error)
             self._over.wait(ROUND_SECONDS)
 
     def __enter__(self) -> Self:
@@ -113,4 +113,5 @@ class LocalCloudRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+        self._thread.join(ROUND_SECONDS / 2)
         self._stack.close()

@@ -46,34 +46,38 @@ def ended(used: Mapping[Service, processes.Server]) -> list[Service]:
 
 
 def in_words(
-    services: Iterable[Service], used: Mapping[Service, processes.Server], folder: Path, graph: str
+    services: Iterable[Service], used: Mapping[Service, processes.Server], folder: Path, begin: str, go_on: str
 ) -> str:
-    """What is said of emulators that have ended: which, whose, why, what is lost and what to type."""
+    """What is said of emulators that have ended: which, whose, why, what is lost and what to type; `begin` is the
+    command that begins the graph anew, `go_on` the one that goes on with it."""
     services = list(services)
     lines = []
     for service in services:
         path, tail = log_tail(folder, service)
         lines.append(
-            f"the {service.name} emulator at {used[service].host} has ended. It was one that make had started here; "
+            f"the {service.name} emulator at {used[service].host} has ended. It was one that make had started; "
             f"its log {path} ends with:\n{tail or '(nothing)'}"
         )
     lost = ", ".join(LOST[service.name] for service in services)
     # Whatever is there beside the tables can be made again from what is stored; they cannot.
     tables = any(service.name == "bigtable" for service in services)
-    go_on = f"make ingest DATASET=NAME GRAPH={graph}" if tables else f"make resume GRAPH={graph}"
-    begin = "begin it anew" if tables else "go on"
-    return "\n".join([
-        *lines,
-        f"Emulators keep nothing on disk: {lost} gone. Another is started by the command that you type to "
-        f"{begin}: {go_on}",
-    ])  # fmt: skip
+    typed = f"begin it anew: {begin}" if tables else f"go on: {go_on}"
+    last = f"Emulators keep nothing on disk: {lost} gone. Another is started by what you type to {typed}"
+    return "\n".join([*lines, last])
 
 
-def guard(folder: Path, hosts: Mapping[str, str], graph: str, tell: Callable[[str], object]) -> None:
+def guard(folder: Path, hosts: Mapping[str, str], tell: Callable[[str], object], begin: str, go_on: str) -> None:
     """Looks on while this process lasts, in a thread; `tell` is called once, with what there is to say."""
     used = in_use(folder, hosts)
+
+    def look() -> None:
+        wait = threading.Event().wait
+        while not (gone := ended(used)):
+            wait(SECONDS)
+        tell(in_words(gone, used, folder, begin, go_on))
+
     if used:
-        threading.Thread(target=_look, args=(used, folder, graph, tell), name=NAME, daemon=True).start()
+        threading.Thread(target=look, name=NAME, daemon=True).start()
 
 
 def has_more_to_say() -> bool:
@@ -85,12 +89,3 @@ def has_more_to_say() -> bool:
     except KeyboardInterrupt:
         return True
     return False
-
-
-def _look(
-    used: Mapping[Service, processes.Server], folder: Path, graph: str, tell: Callable[[str], object]
-) -> None:
-    wait = threading.Event().wait
-    while not (gone := ended(used)):
-        wait(SECONDS)
-    tell(in_words(gone, used, folder, graph))

@@ -129,11 +129,6 @@ class LocalExecutor:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(task.process.pid, signal.SIGTERM)
 
-    @property
-    def has_logs(self) -> bool:
-        """Whether any task has begun."""
-        return bool(self._runs)
-
     def log_tail(self, lines: int = 20) -> tuple[Path, str]:
         """The log that was written to last, and its end."""
         path = max(self.logs.glob("*.log"), key=lambda log: log.stat().st_mtime)

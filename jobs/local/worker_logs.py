@@ -7,6 +7,7 @@ that was done; the end of a log is read, whatever its size.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +23,9 @@ RECENT_SECONDS = 60.0
 DONE = {Event.CHUNK_DONE, Event.CHUNK_ALREADY_DONE, Event.WORKER_START, Event.WORKER_END}
 GRAVE = {"WARNING", "ERROR", "CRITICAL"}
 ENDED = "Ended"
-"""In place of an error's class, for a process that ended without a word of ours."""
+"""In place of an error's class, for processes that have ended."""
+
+_ERROR = re.compile(r"(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|Exit|Interrupt))(?:: (.*))?$")
 
 
 def latest(folder: Path, since: float) -> list[Reason]:
@@ -57,9 +60,9 @@ def reason_in(lines: Iterable[str], name: str) -> Reason | None:
         except ValueError:
             fields = None
         if not isinstance(fields, dict):
-            # What Python, or the system, says of a process that ends.
-            if line.strip() and not line.startswith((" ", "Traceback")):
-                found = Reason(name, ENDED, line.strip())
+            # The last line of what Python says of a thread or a process that ends.
+            if error := _ERROR.match(line):
+                found = Reason(name, error[1], error[2] or error[1])
             continue
         worker, event = str(fields.get("worker", name)), fields.get("message")
         if event in DONE:

@@ -42,6 +42,7 @@ KNOWN = [
     (api.NotFound("r"), Kind.TRANSIENT),
     (api.DataLoss("r"), Kind.TRANSIENT),
     (MemoryError(), Kind.MEMORY),
+    (RuntimeError("can't start new thread"), Kind.MEMORY),
     (OSError(errno.ENOMEM, "r"), Kind.MEMORY),
     (errors.StateError("no table"), Kind.OUTAGE),
     (errors.Unreachable("r"), Kind.OUTAGE),

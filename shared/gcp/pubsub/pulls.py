@@ -180,13 +180,23 @@ class Pulls:
         self._channel.subscribe(self._note_state)
         works: list[tuple[Callable[..., None], tuple[int, ...]]] = [(self._pull, (layer,)) for layer in self._names]
         for work, arguments in [*works, (self._keep, ())]:
-            thread = threading.Thread(target=work, args=arguments, daemon=True)
+            thread = threading.Thread(target=self._kept, args=(work, *arguments), daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def _note_state(self, state: Any) -> None:
         """Called by gRPC when the state of the connection changes."""
         self._connected = state.name == "READY"
+
+    def _kept(self, work: Callable[..., None], *arguments: int) -> None:
+        """Does the work of a thread; whatever ends it (no memory for the library, say) is the taker's error, who
+        would wait for ever otherwise."""
+        try:
+            work(*arguments)
+        except Exception as error:
+            with self._changed:
+                self._error = self._error or error
+                self._changed.notify_all()
 
     def _wait(self, something: Callable[[], bool], timeout: float | None = None) -> None:
         self._changed.wait_for(lambda: self._closing.is_set() or something(), timeout)
@@ -212,7 +222,7 @@ class Pulls:
         """Keeps messages of a layer at hand until the pulls are closed, or refused."""
         from google.api_core.exceptions import DeadlineExceeded
 
-        name = self._names[layer]
+        name, failed = self._names[layer], 0
         stub = pubsub_call(self._channel, "Subscriber", "Pull")
         while not self._closing.is_set():
             room = self._room(layer)
@@ -220,7 +230,7 @@ class Pulls:
             try:
                 with api_errors(f"there is no subscription {name}; create it first"):
                     answer = stub(request, timeout=PULL_SECONDS, metadata=routed("subscription", name))
-                received = answer.received_messages
+                received, failed = answer.received_messages, 0
                 self.answered = True
                 self._arrived([PubSubDelivery(self, layer, message) for message in received])
                 if not received:
@@ -229,13 +239,11 @@ class Pulls:
                 # The service lets a pull for nothing run into its deadline; so does a network that is not there.
                 self.answered = self.answered or self._connected
             except transient_errors() as error:
-                _log.debug("pulling from %s failed, and goes on: %s", name, error)
+                failed += 1
+                # Once it is no moment's matter, and seldom after that.
+                level = logging.WARNING if failed % 64 == 3 else logging.DEBUG
+                _log.log(level, "pulling from %s failed %d times, and goes on: %s", name, failed, error)
                 self._closing.wait(random.uniform(0.1, 2.0))
-            except Exception as error:
-                with self._changed:
-                    self._error = error
-                    self._changed.notify_all()
-                return
 
     def _arrived(self, deliveries: list[PubSubDelivery]) -> None:
         with self._changed:
