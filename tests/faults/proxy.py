@@ -29,6 +29,11 @@ class Proxy:
         self._server = started.result()
         self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._open) // 2
+
     def cut(self) -> None:
         """Ends all connections; new ones are taken at once."""
         self._call(self._cut)
