@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,6 +37,9 @@ BUSY = 4.0
 
 LONG = 600.0
 """An outage that nobody waits for."""
+
+INGEST = ("-m", "jobs.cli", "ingest", "--workers", 1)
+COMMANDS = (("status",), ("failed", "--json"), ("resume",), ("reset", "--yes"), ("pause",))
 
 ELSEWHERE = """
 import sys
@@ -170,93 +172,80 @@ def test_own_emulator_ends(
     assert "agrees with" in again.said
 
 
-@pytest.mark.parametrize("fault", [Proxy.refuse, Proxy.stall])
 def test_outage_of_what_is_not_ours(
-    start: Start,
-    variables: dict[str, str],
-    proxies: dict[str, Proxy],
-    example: Path,
-    fault: Callable[[Proxy, float], None],
+    start: Start, variables: dict[str, str], proxies: dict[str, Proxy], example: Path
 ) -> None:
     """While Firestore, given by its host, does not answer, that is said within seconds, with the host; when it is
     back the run goes on to its end, and the command that watches with it."""
     name, hosts = graph(), {name: proxy.host for name, proxy in proxies.items()}
     firestore = proxies["FIRESTORE_EMULATOR_HOST"]
-    dataset = example / "dataset.yml"
-    command = start(variables | hosts, "-m", "jobs.cli", "ingest", dataset, "--graph", name, "--workers", 1)
+    command = start(variables | hosts, *INGEST, example / "dataset.yml", "--graph", name)
     assert command.says("queued 135 chunks"), command.said
     assert wait_until(lambda: bool(command.workers()), SECONDS)
-    fault(firestore, NOTICED + 2 * BUSY)
+    firestore.refuse(LONG)
     assert command.says(f"Firestore at {firestore.host} does not answer", NOTICED + BUSY), command.said
+    firestore.restore()
     assert command.ends(SECONDS) == Exit.OK, command.said
     assert "answers again" in command.said
     run = opened(variables, name)
     assert rows(run.table) == rows(in_memory(run))
 
 
-STATES: dict[str, tuple[str, Callable[[Proxy], None]]] = {
-    "firestore refuses": ("FIRESTORE_EMULATOR_HOST", partial(Proxy.refuse, seconds=LONG)),
-    "firestore stalls": ("FIRESTORE_EMULATOR_HOST", partial(Proxy.stall, seconds=LONG)),
-    "bigtable stalls": ("BIGTABLE_EMULATOR_HOST", partial(Proxy.stall, seconds=LONG)),
-    "pubsub stalls": ("PUBSUB_EMULATOR_HOST", partial(Proxy.stall, seconds=LONG)),
-    "nothing": ("PUBSUB_EMULATOR_HOST", lambda proxy: None),
-}
+STATES = [
+    ("FIRESTORE_EMULATOR_HOST", Proxy.refuse, signal.SIGTERM),
+    ("FIRESTORE_EMULATOR_HOST", Proxy.stall, signal.SIGINT),
+    ("BIGTABLE_EMULATOR_HOST", Proxy.stall, signal.SIGTERM),
+    ("PUBSUB_EMULATOR_HOST", Proxy.stall, signal.SIGINT),
+]
 
 
-@pytest.mark.parametrize(
-    ("state", "number"), list(zip(STATES, itertools.cycle([signal.SIGINT, signal.SIGTERM]), strict=False))
-)
 def test_signals_are_answered_while_a_run_is_watched(
-    start: Start,
-    variables: dict[str, str],
-    proxies: dict[str, Proxy],
-    example: Path,
-    state: str,
-    number: signal.Signals,
+    start: Start, variables: dict[str, str], emulators: dict[str, str], example: Path
 ) -> None:
     """Whatever service is gone: the command ends within two seconds, and its workers within their grace."""
-    variable, disturb = STATES[state]
-    hosts = {name: proxy.host for name, proxy in proxies.items()}
-    dataset = example / "dataset.yml"
-    command = start(variables | hosts, "-m", "jobs.cli", "ingest", dataset, "--graph", graph(), "--workers", 1)
-    assert command.says("queued 135 chunks"), command.said
-    assert wait_until(lambda: bool(command.workers()), SECONDS)
-    disturb(proxies[variable])
-    if variable == "FIRESTORE_EMULATOR_HOST":
-        assert command.says("does not answer", NOTICED + BUSY), command.said
-    command.process.send_signal(number)
-    assert command.ends(ANSWERED) == Exit.INTERRUPTED, command.said
-    assert "interrupted" in command.said and "Traceback" not in command.said.replace("Exception ignored", "")
-    assert wait_until(lambda: not command.workers(), GRACE + BUSY), command.workers()
+    with ExitStack() as stack:
+        commands = []
+        for variable, fault, number in STATES:
+            proxy = Proxy(emulators[variable])
+            stack.callback(proxy.close)
+            name = graph()
+            environ = variables | {variable: proxy.host, "INGEST_PREFIX": name}
+            command = start(environ, *INGEST, example / "dataset.yml", "--graph", name)
+            commands.append((command, proxy, variable, fault, number))
+        for command, proxy, _, fault, _ in commands:
+            assert command.says("queued 135 chunks"), command.said
+            assert wait_until(lambda one=command: bool(one.workers()), SECONDS)
+            fault(proxy, LONG)
+        for command, _, variable, _, number in commands:
+            if variable == "FIRESTORE_EMULATOR_HOST":
+                assert command.says("does not answer"), command.said
+            command.process.send_signal(number)
+            assert command.ends(ANSWERED) == Exit.INTERRUPTED, command.said
+            assert "interrupted" in command.said
+        for command, *_ in commands:
+            assert wait_until(lambda one=command: not one.workers(), GRACE + BUSY), command.workers()
 
 
-COMMANDS = [("status",), ("failed", "--json"), ("resume",), ("reset", "--yes"), ("pause",)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "number"),
-    list(zip(COMMANDS, itertools.cycle([signal.SIGTERM, signal.SIGINT]), strict=False)),
-    ids=lambda value: value[0] if isinstance(value, tuple) else value.name,
-)
 def test_signals_are_answered_by_other_commands(
     start: Start,
     cli: Callable[..., subprocess.CompletedProcess[str]],
     variables: dict[str, str],
     proxies: dict[str, Proxy],
     example: Path,
-    arguments: tuple[str, ...],
-    number: signal.Signals,
 ) -> None:
-    """A command that is asking a Firestore which does not answer ends within two seconds."""
+    """Commands that are asking a Firestore which does not answer end within two seconds."""
     name = graph()
     assert cli("ingest", example / "dataset.yml", "--graph", name, "--test").returncode == Exit.OK
     firestore = proxies["FIRESTORE_EMULATOR_HOST"]
     firestore.stall(LONG)
-    hosts = {"FIRESTORE_EMULATOR_HOST": firestore.host}
-    command = start(variables | hosts, "-m", "jobs.cli", *arguments, "--graph", name)
-    assert wait_until(lambda: firestore.connections > 0, SECONDS), command.said
-    command.process.send_signal(number)
-    assert command.ends(ANSWERED) == Exit.INTERRUPTED, command.said
+    environ = variables | {"FIRESTORE_EMULATOR_HOST": firestore.host}
+    numbers = itertools.cycle([signal.SIGTERM, signal.SIGINT])
+    for arguments, number in zip(COMMANDS, numbers, strict=False):
+        before = firestore.connections
+        command = start(environ, "-m", "jobs.cli", *arguments, "--graph", name)
+        assert wait_until(lambda least=before: firestore.connections > least, SECONDS), command.said
+        command.process.send_signal(number)
+        assert command.ends(ANSWERED) == Exit.INTERRUPTED, (arguments, command.said)
 
 
 def test_no_worker(start: Start, variables: dict[str, str], example: Path) -> None:

@@ -47,7 +47,7 @@ class Proxy:
             self._loop.call_later(seconds, end)
 
         def end() -> None:
-            self._refusing -= 1
+            self._refusing = max(0, self._refusing - 1)
 
         self._call(begin)
 
@@ -59,6 +59,15 @@ class Proxy:
             self._loop.call_later(seconds, self._flowing.set)
 
         self._call(begin)
+
+    def restore(self) -> None:
+        """Ends what `refuse` and `stall` began, before their time."""
+
+        def end() -> None:
+            self._refusing = 0
+            self._flowing.set()
+
+        self._call(end)
 
     def close(self) -> None:
         """Ends everything."""
