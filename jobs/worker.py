@@ -28,6 +28,7 @@ from shared.environment import Environment
 from shared.errors import IngestError, ShuttingDown
 from shared.exit_codes import Exit
 from shared.gcp.backend import GoogleBackend
+from shared.operate.feeding import Feeder
 from shared.run.events import Event
 from shared.work.attempt import of_error
 from shared.work.open_runs import OpenRuns
@@ -69,6 +70,10 @@ def task_fields(environ: Mapping[str, str]) -> dict[str, object]:
         "task": int(environ.get("CLOUD_RUN_TASK_INDEX", 0)),
         "task_attempt": int(environ.get("CLOUD_RUN_TASK_ATTEMPT", 0)),
     }
+
+
+def never() -> None:
+    """What a worker without layer 2 does between its chunks."""
 
 
 class Stop:
@@ -123,7 +128,8 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         queue = backend.queue(layers)
         try:
             runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
-            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, backend.classify)
+            feeder = Feeder(backend, queue, time.time) if 2 in layers else never
+            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, feeder, backend.classify)
             logger.info(Event.WORKER_START, extra={"fields": {"layers": layers}})
             done = worker.run(idle_seconds)
             logger.info(Event.WORKER_END, extra={"fields": {"chunks": done}})

@@ -31,6 +31,8 @@ class Event(StrEnum):
     those of other runs taken; told once in ten minutes, and when the reason changes."""
     SERVICE_UNREACHABLE = "service.unreachable"
     """A service or a disk does not do its part: error, reason; nothing is counted against the chunk."""
+    RUN_FED = "run.fed"
+    """A worker queued more of layer 2 of a large run: graph, run, queued (chunks)."""
     DEAD_LETTER_KEPT = "dead_letter.kept"
     """A dead letter became the failure record of its chunk."""
     DEAD_LETTER_REPEATED = "dead_letter.repeated"

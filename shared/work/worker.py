@@ -48,12 +48,17 @@ def _at_once(_seconds: float) -> None:
     """Waits not at all."""
 
 
+def _nothing() -> None:
+    """Nothing is done between deliveries."""
+
+
 @dataclass
 class Worker:
     """One process' worker over the layers that `queue` was opened for.
 
     `clock` gives seconds; `stopped` is asked before each delivery, and while one is held. `wait`
-    waits between two tries, at most until the worker is told to stop. `classify` knows the errors of
+    waits between two tries, at most until the worker is told to stop. `between` is called before each
+    delivery is asked for, however often: what a worker does beside its chunks. `classify` knows the errors of
     the libraries that `queue` and `runs` use.
     """
 
@@ -64,6 +69,7 @@ class Worker:
     stopped: Callable[[], bool]
     wait: Callable[[float], object] = _at_once
     meter: Meter | None = None
+    between: Callable[[], object] = _nothing
     classify: Classify = field(default_factory=Classifier)
 
     def __post_init__(self) -> None:
@@ -75,6 +81,7 @@ class Worker:
         done, begun = 0, self.clock()
         last: float | None = None
         while not self.stopped():
+            self.between()
             delivery = self.queue.receive(min(poll_seconds, idle_seconds))
             outcome = self.handle(delivery) if delivery is not None else None
             if outcome is not None and outcome not in PASSED_OVER:
