@@ -23,11 +23,17 @@ def work_until_done(run: Run, workers: int) -> None:
     if isinstance(run.backend, GoogleBackend) and run.backend.project is not None:
         status = _watch_cloud(run, run.backend)
     elif isinstance(run.backend, GoogleBackend):
+        if not workers:
+            say(
+                "no worker runs here (WORKERS=0), so nothing moves until some do; in another terminal: "
+                f"make resume {run.where} WORKERS=1"
+            )
         with LocalCloudRun(run.backend, run.record, workers) as cloud:
-            status = watch(run, cloud.keep_going)
+            status = watch(run, cloud.keep_going, cloud.why)
         if cloud.gave_up:
             log, tail = cloud.executor.log_tail()
-            say(f"the workers keep ending; the log {log} ends with:\n{tail}")
+            short = "\n".join(line if len(line) <= 400 else f"{line[:400]} …" for line in tail.splitlines())
+            say(f"the workers keep ending; the log {log} ends with:\n{short}")
             raise Ended(Exit.STOPPED)
     else:
         status = _watch_here(run)

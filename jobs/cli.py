@@ -22,8 +22,10 @@ with entry.importing(__name__):
     from jobs.commands.upgrade import upgrade
     from jobs.commands.verify import verify
     from jobs.console import Ended
+    from jobs.local import emulator_guard
     from jobs.program import ProgramGroup, ended
     from shared import logs
+    from shared.classify import Kind
     from shared.exit_codes import Exit
     from shared.gcp.progress import CLASSIFY
     from shared.version import VERSION
@@ -50,6 +52,11 @@ def run(arguments: Sequence[str] | None = None) -> Exit:
             cli(arguments, standalone_mode=False)
         except Ended as end:
             return end.code
+        except Exception as error:
+            # Of an emulator of ours that has ended there is more to tell than that it is out of reach.
+            if CLASSIFY(error) is Kind.OUTAGE and emulator_guard.has_more_to_say():
+                return interrupts.answer()
+            raise
         return Exit.OK
 
     return ended(program, CLASSIFY)
@@ -59,7 +66,7 @@ def main() -> None:
     """Runs the command that the process was started with."""
     interrupts.install()
     logs.set_up(logging.WARNING)
-    entry.leave(run())
+    interrupts.leave(run())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from jobs.local import emulators
+from jobs import interrupts, output
+from jobs.local import emulator_guard, emulators
 from jobs.local.given import need_answers
 from jobs.paths import LOCAL, REPOSITORY
 from jobs.streams import claimed
@@ -141,7 +142,7 @@ def _checked(read: Environment) -> Environment:
 
 def running_backend() -> GoogleBackend:
     """Google Cloud, or the emulators that run; StateError if there is neither."""
-    return GoogleBackend(_checked(environment()))
+    return _guarded(GoogleBackend(_checked(environment())))
 
 
 def started_backend() -> GoogleBackend:
@@ -149,7 +150,25 @@ def started_backend() -> GoogleBackend:
     read = _checked(environment())
     if read.project is not None:
         return GoogleBackend(read)
-    return GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, {**os.environ, **read.hosts})))
+    return _guarded(GoogleBackend(replace(read, hosts=emulators.ensure(LOCAL, {**os.environ, **read.hosts}))))
+
+
+def _guarded(backend: GoogleBackend) -> GoogleBackend:
+    """Has the command end, with what there is to say, if an emulator of ours ends that it uses."""
+    if backend.project is None:
+        context = click.get_current_context(silent=True)
+        given = context.params if context else {}
+        dataset = given.get("dataset") or "NAME"
+        graph = f"GRAPH={given.get('graph') or Path(dataset).stem}"
+
+        def tell(text: str) -> None:
+            output.say(text)
+            interrupts.end(Exit.TRY_AGAIN)
+
+        again = "upgrade" if context and context.info_name == "upgrade" else "resume"
+        begin, go_on = f"make ingest DATASET={dataset} {graph}", f"make {again} {graph}"
+        emulator_guard.guard(LOCAL, backend.environment.hosts, tell, begin, go_on)
+    return backend
 
 
 def open_run(graph: str) -> Run:

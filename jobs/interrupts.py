@@ -1,20 +1,50 @@
-"""Ctrl-C and its like, so that none is lost: Python may be in a finalizer when a signal comes, and an error
-raised there is printed and dropped. So it is remembered too, and whoever waits looks now and then.
+"""Ctrl-C and its like: none is lost, and each is answered within two seconds, wherever the program is.
+
+A signal raises KeyboardInterrupt in whatever the program does, and that is how a command ends in order. But
+Python may be in a finalizer, where what is raised is dropped, or wait for a thread that tries a service again
+and again, or be in a library that does not come back. So it is remembered too, and a thread that does
+nothing else ends the process if it has not ended by itself within `SECONDS`. Invariants: that thread is told by
+the kernel (a pipe), not by Python; whoever has something to tell before such an end, as to its worker
+processes, does it in `before_end`, which must not wait.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
+
+from jobs import entry
+from shared.exit_codes import Exit
+
+SECONDS = 1.5
+"""How long a command may take to end in order."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = "interrupted; what is done stays done"
+SHOW_CURSOR = "\x1b[?25h"
 
 _asked = threading.Event()
+_last: list[Callable[[], object]] = []
+_code = Exit.INTERRUPTED
+_told = False
 
 
 def install() -> None:
-    """A closed terminal or a plain `kill` ends a command like Ctrl-C does: with a KeyboardInterrupt."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """A closed terminal or a plain `kill` ends a command like Ctrl-C does: with a KeyboardInterrupt, or else
+    without its help."""
+    for number in SIGNALS:
         signal.signal(number, _interrupt)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_guard, args=(reading,), name="interrupts", daemon=True).start()
 
 
 def check() -> None:
@@ -23,6 +53,61 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
+def answer() -> Exit:
+    """What a command that was interrupted says, once, and its exit code."""
+    global _told
+    if _code is Exit.INTERRUPTED and not _told:
+        _told = True
+        with contextlib.suppress(OSError, ValueError):
+            print(INTERRUPTED, file=sys.stderr, flush=True)
+    return _code
+
+
+def end(code: Exit) -> None:
+    """Ends the command like an interrupt, with this exit code, from any thread; who calls says why."""
+    global _code
+    _code = code
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def before_end(do: Callable[[], object]) -> Iterator[None]:
+    """Has something done if the process is ended without its help meanwhile."""
+    _last.append(do)
+    try:
+        yield
+    finally:
+        _last.remove(do)
+
+
+def leave(code: Exit) -> NoReturn:
+    """Ends the process, in order unless threads are left that would be waited for."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        _cut(code)
+    entry.leave(code)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     _asked.set()
     raise KeyboardInterrupt
+
+
+def _guard(reading: int) -> None:
+    while not set(os.read(reading, 64)) & set(SIGNALS):
+        continue
+    time.sleep(SECONDS)
+    for do in list(_last):
+        with contextlib.suppress(Exception):
+            do()
+    if sys.stdout is not None and sys.stdout.isatty():
+        with contextlib.suppress(OSError, ValueError):
+            os.write(1, SHOW_CURSOR.encode())
+    _cut(answer())
+
+
+def _cut(code: Exit) -> NoReturn:
+    """Ends the process at once; what was printed is not lost."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from jobs import interrupts
 from jobs.entry import tell
 from jobs.memory_limit import need_room
 from shared.classify import Classify
@@ -55,8 +56,7 @@ def ended(program: Callable[[], object], classify: Classify) -> Exit:
             error.show()
         return Exit.REFUSED
     except (click.Abort, KeyboardInterrupt):
-        tell("interrupted; what is done stays done")
-        return Exit.INTERRUPTED
+        return interrupts.answer()
     except Exception as error:
         cause = error.__cause__ if isinstance(error, _ClosedPipe) else error
         ending = ending_of(cause or error, classify)

@@ -1,8 +1,9 @@
 """The worker process: `python -m jobs.worker --layers 2-6`, one chunk at a time until idle or told to end.
 
 SIGTERM and SIGINT end it within seconds: nothing new is begun, messages at hand are given back, and
-the chunk being built is given back too unless it ends by itself in time. Its exit code is 0 then, as
-when nothing came for long; 2 when it cannot work here, 70 after an error outside of any chunk.
+the chunk being built is given back too unless it ends by itself in time. Whatever holds that up, the process
+is gone after `LAST_SECONDS`: the leases of what it could not give back end by themselves. Its exit code is
+0 then, as when nothing came for long; 2 when it cannot work here, 70 after an error outside of any chunk.
 Imports are kept low: a task that starts is paid for from its first second.
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 from jobs import entry
 
 with entry.importing(__name__):
+    import contextlib
     import logging
     import os
     import signal
     import socket
     import sys
+    import threading
     import time
     from collections.abc import Mapping
     from types import FrameType
@@ -30,7 +33,9 @@ with entry.importing(__name__):
     from shared.exit_codes import Exit
     from shared.gcp.backend import GoogleBackend
     from shared.gcp.progress import CLASSIFY
+    from shared.operate.feeding import Feeder
     from shared.run.events import Event
+    from shared.work.attempt import of_error
     from shared.work.open_runs import OpenRuns
     from shared.work.worker import Worker
 
@@ -41,6 +46,9 @@ WAKE_SECONDS = 0.2
 
 GRACE_SECONDS = 7
 """How long the chunk at hand may go on after SIGTERM; Cloud Run kills after 10."""
+
+LAST_SECONDS = 9.7
+"""After so long nothing is waited for any more, as to give messages back where Pub/Sub is out of reach."""
 
 AGAIN_SECONDS = 0.5
 """How often whatever the worker does after that is interrupted too: to note that a chunk was given up
@@ -69,6 +77,10 @@ def task_fields(environ: Mapping[str, str]) -> dict[str, object]:
     }
 
 
+def never() -> None:
+    """What a worker without layer 2 does between its chunks."""
+
+
 class Stop:
     """Notices signals; a second stage raises ShuttingDown in whatever is being built."""
 
@@ -85,6 +97,11 @@ class Stop:
         if not self.asked:
             self.asked = True
             signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS, AGAIN_SECONDS)
+            last = threading.Timer(LAST_SECONDS, os._exit, [Exit.OK])
+            last.daemon = True
+            # Without room for a thread whoever started this worker ends it.
+            with contextlib.suppress(RuntimeError, MemoryError):
+                last.start()
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         raise ShuttingDown("the worker was told to end, and the chunk was not done in time")
@@ -96,7 +113,8 @@ class Stop:
 @click.option("--parent", type=int, help="End when this process, which started it, is gone.")
 def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
     """Build chunks from the queue until it is empty or the process is told to end."""
-    logs.set_up(common=task_fields(os.environ))
+    name = f"{socket.gethostname()}:{os.environ.get('CLOUD_RUN_TASK_INDEX', '0')}:{os.getpid()}"
+    logs.set_up(common={"worker": name} | task_fields(os.environ))
     stop = Stop()
     stop.install()
 
@@ -108,7 +126,6 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         while not stopped() and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, WAKE_SECONDS))
 
-    name = f"{socket.gethostname()}:{os.environ.get('CLOUD_RUN_TASK_INDEX', '0')}:{os.getpid()}"
     try:
         environment = Environment.read(os.environ)
         memory.cap(environment.memory_mib or memory.share(1))
@@ -116,20 +133,21 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         queue = backend.queue(layers)
         try:
             runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
-            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, backend.classify)
-            logger.info(Event.WORKER_START, extra={"fields": {"worker": name, "layers": layers}})
+            feeder = Feeder(backend, queue, time.time) if 2 in layers else never
+            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, feeder, backend.classify)
+            logger.info(Event.WORKER_START, extra={"fields": {"layers": layers}})
             done = worker.run(idle_seconds)
-            logger.info(Event.WORKER_END, extra={"fields": {"worker": name, "chunks": done}})
+            logger.info(Event.WORKER_END, extra={"fields": {"chunks": done}})
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             queue.close()
     except ShuttingDown:
         sys.exit(Exit.OK)
     except IngestError as error:
-        logger.error(Event.WORKER_REFUSED, extra={"fields": {"worker": name, "reason": str(error)}})
+        logger.error(Event.WORKER_REFUSED, extra={"fields": of_error(error)})
         sys.exit(Exit.REFUSED)
     except Exception as error:
-        logger.error(Event.WORKER_BUG, extra={"fields": {"worker": name, "reason": str(error)}, "error": error})
+        logger.error(Event.WORKER_BUG, extra={"fields": of_error(error), "error": error})
         sys.exit(Exit.BUG)
 
 

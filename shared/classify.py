@@ -1,9 +1,10 @@
 """What an error says about the chunk that met it: one table, from exception classes to kinds.
 
-Invariants: the class nearest to the error's own decides; where none says anything, the error that
-caused it is asked; what nobody knows is transient. Rooms that know other libraries have tables of their
-own, which whoever puts a program together hands over; they are asked for at the first error, so nothing
-is imported for it before.
+What does not do its part is either shared by all runs, and then waited for, or named by one run alone (an
+`OfOneRun` says so), and then that run is left alone for a while. Invariants: the class nearest to the error's
+own decides; where none says anything, the error that caused it is asked; what nobody knows is transient.
+Rooms that know other libraries have tables of their own, which whoever puts a program together hands over;
+they are asked for at the first error, so nothing is imported for it before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from enum import Enum
 import zstandard
 from google.protobuf.message import DecodeError, EncodeError
 
-from shared.errors import LeaseLost, PermanentError, ShuttingDown, StateError, Unreachable
+from shared.errors import LeaseLost, OfOneRun, PermanentError, ShuttingDown, StateError, Unreachable
 
 
 class Kind(Enum):
@@ -25,6 +26,7 @@ class Kind(Enum):
     TRANSIENT = "another attempt may work; attempts are counted"
     MEMORY = "the attempt needs more memory than its worker may have; counted"
     OUTAGE = "a service or a disk does not do its part; nothing is counted against the chunk"
+    BLOCKED = "the same of something that this run alone names, as its table or its inputs; other runs go on"
     STOP = "the worker was told to end"
     LOST = "somebody else may have the message"
 
@@ -55,6 +57,16 @@ _NOT_THE_CHUNK = {
 """Errors of the system that any chunk meets: a full or failing disk, no network, too many open files."""
 
 
+_THE_MACHINE = {
+    *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC, errno.ENETDOWN, errno.ENETUNREACH)
+}
+"""Those that say nothing about what was asked for, so not about one run's own things either."""
+
+
+NO_THREAD = "can't start new thread"
+"""What Python says, in a RuntimeError, where a limit leaves no room for the stack of one more thread."""
+
+
 class Classifier:
     """Tells the kind of an error, by the table here and by those of `tables`, each called at most once."""
 
@@ -69,8 +81,14 @@ class Classifier:
         # The end of a worker may surface as the error of whatever it interrupted.
         if any(isinstance(at, ShuttingDown) for at in _chain(error, lambda at: at.__cause__ or at.__context__)):
             return Kind.STOP
-        kinds = (_kind_of(at, self._known) for at in _chain(error, lambda at: at.__cause__))
-        return next((kind for kind in kinds if kind is not None), Kind.TRANSIENT)
+        own = False
+        for at in _chain(error, lambda at: at.__cause__):
+            own = own or isinstance(at, OfOneRun)
+            kind = _kind_of(at, self._known)
+            if kind is not None:
+                machine = isinstance(at, OSError) and at.errno in _THE_MACHINE
+                return Kind.BLOCKED if own and kind is Kind.OUTAGE and not machine else kind
+        return Kind.TRANSIENT
 
 
 def _chain(
@@ -87,6 +105,8 @@ def _chain(
 def _kind_of(error: BaseException, table: Table) -> Kind | None:
     """What the table says of the error itself; None where it says nothing."""
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return Kind.MEMORY
+    if isinstance(error, RuntimeError) and NO_THREAD in str(error):
         return Kind.MEMORY
     if isinstance(error, OSError) and error.errno in _NOT_THE_CHUNK:
         return Kind.OUTAGE

@@ -70,12 +70,27 @@ class Refused(PermanentError):
     """A service refuses what a chunk's build came to, whoever asks and how often."""
 
 
+class Misconfigured(PermanentError):
+    """What a run's own configuration names cannot be understood by a worker: each of its chunks meets that."""
+
+
 class WorkerKilled(PermanentError):
     """Attempts at a chunk were begun and never ended: it takes its worker with it."""
 
 
 class Unreachable(IngestError):
     """A service, a bucket or a disk does not do its part now; that says nothing about the chunk."""
+
+
+class Denied(Unreachable):
+    """A service answers, and refuses whoever asks: a grant is missing, or was taken away."""
+
+
+class OfOneRun(IngestError):
+    """Something that one run names itself (its inputs, its table) does not do its part: other runs may go on.
+
+    `__cause__` is what it met; whether that passes, is waited for or is counted follows from that.
+    """
 
 
 class LeaseLost(IngestError):

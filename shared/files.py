@@ -31,11 +31,12 @@ _PARTIAL_NAME = re.compile(rf"(^|/){re.escape(PARTIAL)}[0-9a-f]{{32}}$")
 
 def bucket_errors() -> Table:
     """What the errors of cloud-files' ways to a bucket say about a chunk; Google's own are known elsewhere."""
-    from botocore.exceptions import ConnectionError as AwsConnectionError
-    from botocore.exceptions import HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError
     from requests.exceptions import RequestException
 
-    return dict.fromkeys((AwsConnectionError, HTTPClientError, RequestException), Kind.OUTAGE)
+    # A service that refuses who asks (ClientError: no such bucket, not yours, credentials that have expired)
+    # is waited for like one that does not answer: a key may be on its way.
+    return dict.fromkeys((BotoCoreError, ClientError, RequestException), Kind.OUTAGE)
 
 
 class CloudFilesStorage:

@@ -92,6 +92,14 @@ resource "google_pubsub_topic_iam_member" "worker_next" {
   member   = local.workers[each.key]
 }
 
+# And to its own layer: the next part of layer 2, and what waited so often that its deliveries would run out.
+resource "google_pubsub_topic_iam_member" "worker_again" {
+  for_each = local.layers
+  topic    = google_pubsub_topic.layer[each.key].name
+  role     = "roles/pubsub.publisher"
+  member   = local.workers[each.key]
+}
+
 resource "google_pubsub_topic_iam_member" "worker_dead" {
   for_each = local.layers
   topic    = google_pubsub_topic.dead.name

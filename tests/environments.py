@@ -1,4 +1,4 @@
-"""Environments that tests make: kept below build/ under a hash of what went into them, and made anew when it changes.
+"""Environments that tests make: kept below build/ under a hash of what went into them, made anew when it changes.
 
 Invariants: pip really installs; only one process makes an environment at a time, and a half-made one counts for
 nothing; where pip finds no way to the packages, that is lacking.

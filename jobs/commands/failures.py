@@ -19,8 +19,10 @@ from jobs.console import (
     yes_option,
 )
 from jobs.deployed import dispatch_now
+from jobs.local.worker_logs import waiting
 from jobs.output import put, put_json, say
 from shared.errors import StateError
+from shared.operate.reasons import in_words, reasons
 from shared.operate.replay import never_built
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
@@ -45,7 +47,13 @@ def failed(layer: int | None, chunks: tuple[Chunk, ...], as_json: bool, graph: s
     if as_json:
         kept = [dataclasses.asdict(orphan) | {"data": orphan.data.decode(errors="replace")} for orphan in orphans]
         failures = [dataclasses.asdict(failure) for failure in found]
-        put_json({"graph": graph, "run": run.record.run, "failures": failures, "orphans": kept})
+        put_json({
+            "graph": graph,
+            "run": run.record.run,
+            "failures": failures,
+            "waiting": [dataclasses.asdict(reason) for reason in waiting(run, reasons(found))],
+            "orphans": kept,
+        })  # fmt: skip
         return
     if chunks:
         missing = set(chunks) - {failure.chunk for failure in found}
@@ -56,6 +64,8 @@ def failed(layer: int | None, chunks: tuple[Chunk, ...], as_json: bool, graph: s
         return
     for line in _lines(run.record, found) if found else [f"{graph}: nothing has failed"]:
         put(line)
+    for line in in_words(waiting(run, reasons(found))):
+        say(f"waiting: {line}")
     dead = sum(failure.state is State.DEAD for failure in found)
     if dead:
         say(
@@ -112,8 +122,8 @@ def discard(layer: int | None, chunks: tuple[Chunk, ...], yes: bool, graph: str)
 def _say_consequences(run: Run, chunks: list[Chunk]) -> None:
     plan = run.record.plan
     say(f"without {some(chunks)} these can never be built:")
-    for above, waiting in never_built(plan, chunks).items():
-        say(f"  layer {above}: {len(waiting):,} of {plan.total(above):,} chunks: {some(waiting)}")
+    for above, lost in never_built(plan, chunks).items():
+        say(f"  layer {above}: {len(lost):,} of {plan.total(above):,} chunks: {some(lost)}")
     say("so the run ends without its root; every object that reaches into them stays without one")
 
 
@@ -124,7 +134,8 @@ def _lines(record: RunRecord, found: list[Failure]) -> list[str]:
         limit = record.attempt_limit(failure.chunk.layer)
         unended = str(len(failure.started)) if failure.started else ""
         counts = (f"{failure.attempts} of {limit}", unended)
-        rows.append((str(failure.chunk), failure.state, *counts, failure.when[:19], failure.worker))
+        state = "waiting" if failure.waiting else str(failure.state)
+        rows.append((str(failure.chunk), state, *counts, failure.when[:19], failure.worker))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     told = [f"    {failure.error}: {_short(failure.message)}" if failure.error else "" for failure in found]

@@ -7,9 +7,11 @@ import dataclasses
 from rich.table import Table
 
 from jobs.console import command, graph_option, json_option, open_run
+from jobs.local.worker_logs import waiting
 from jobs.output import console, put, put_json, say
 from jobs.progress import progress_table
 from shared.gcp.backend import GoogleBackend
+from shared.operate.reasons import in_words
 from shared.operate.run import Run
 
 
@@ -31,6 +33,7 @@ def status(graph: str, as_json: bool) -> None:
             "finished": found.finished,
             "paused": run.paused,
             "layers": [dataclasses.asdict(layer) for layer in found.layers],
+            "waiting": [dataclasses.asdict(reason) for reason in waiting(run, found.waiting)],
             **_services(run),
         })  # fmt: skip
         return
@@ -60,6 +63,8 @@ def show_status(run: Run) -> None:
     kind = "upgrade to schema 3" if record.upgrade else f"schema {record.schema}"
     say(f"{run.graph}: run {record.run}, table {record.table}, {kind}")
     console.print(progress_table(found))
+    for line in in_words(waiting(run, found.waiting)):
+        say(f"waiting: {line}")
     if paused := run.paused:
         say(f"paused {paused}; go on with: make resume {run.where}")
     if found.failed or found.discarded or found.unended:

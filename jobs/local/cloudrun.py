@@ -6,14 +6,16 @@ build. What differs is the size: one Job for all layers, as one machine serves t
 
 from __future__ import annotations
 
-import logging
 import os
+import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from jobs import interrupts
+from jobs.local import worker_logs
 from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
 from jobs.memory_limit import share
@@ -24,11 +26,11 @@ from shared.dispatch.round import one_round
 from shared.gcp.backend import GoogleBackend
 from shared.gcp.cloudrun.jobs import CloudRunJobs
 from shared.gcp.cloudrun.messages import JobSpec
+from shared.operate.reasons import Reason
 from shared.operate.status import RunStatus
 from shared.run.record import RunRecord
 from shared.run.registry import Registry
-
-log = logging.getLogger(__name__)
+from shared.timestamps import now
 
 ROUND_SECONDS = 2.0
 """The time between two rounds of dispatch; in the cloud it is a minute."""
@@ -48,7 +50,10 @@ class LocalCloudRun:
         self._backend = backend
         # Kept from round to round: each completion has a connection of its own.
         self._registry = Registry(backend)
-        self._workers, self._next = workers, 0.0
+        self._workers, self._begun = workers, time.time()
+        self._over = threading.Event()
+        self._error: Exception | None = None
+        self._left_out: Reason | None = None
         self._done, self._deaths = -1, 0
         self._fleets = [Fleet(job, tuple(layers), workers, 2, ROUND_SECONDS / 2, workers)] if workers else []
         # A limit that is given counts; otherwise each worker has its share of this machine.
@@ -57,30 +62,49 @@ class LocalCloudRun:
         with ExitStack() as stack:
             self.executor = LocalExecutor(environ, LOCAL / "logs" / record.graph)
             stack.callback(self.executor.close)
+            stack.enter_context(interrupts.before_end(self.executor.tell))
             self.executor.create(JobSpec(job, (*args, "--parent", str(os.getpid()))))
             server = JobsServer(self.executor)
             stack.callback(server.close)
             self._jobs = CloudRunJobs(replace(endpoints, run_host=server.host))
             stack.callback(self._jobs.close)
+            self._thread = threading.Thread(target=self._rounds, name="dispatch", daemon=True)
+            self._thread.start()
             self._stack = stack.pop_all()
 
     def keep_going(self, status: RunStatus) -> bool:
-        """A round of dispatch when it is time; False once workers died too often with nothing done."""
+        """False once workers died too often with nothing done. Raises what a round of dispatch met."""
+        if self._error is not None:
+            raise self._error
         if status.done + status.failed > self._done:
             self._done, self._deaths = status.done + status.failed, self.executor.deaths
         self.gave_up = self.executor.deaths - self._deaths > MAX_FUTILE * self._workers
-        if time.monotonic() >= self._next:
-            self._round()
-            self._next = time.monotonic() + ROUND_SECONDS
         return not self.gave_up
 
-    def _round(self) -> None:
-        try:
-            one_round(self._fleets, self._registry, self._jobs, time.time())
-        except Exception as error:
-            if self._backend.classify(error) is not Kind.OUTAGE:
-                raise
-            log.debug("this round of dispatch is left out: %s", error)
+    def why(self) -> list[Reason]:
+        """Why workers wait, by their logs, and how many have ended."""
+        found = worker_logs.latest(self.executor.logs, self._begun)
+        if self._left_out:
+            found.append(self._left_out)
+        deaths = self.executor.deaths - self._deaths
+        if deaths:
+            told = f"processes have ended {deaths:,} times with nothing done; their logs: {self.executor.logs}"
+            found.append(Reason("processes", worker_logs.ENDED, told, now()))
+        return found
+
+    def _rounds(self) -> None:
+        """Rounds of dispatch until the end; a service that is out of reach holds up nothing but them."""
+        while not self._over.is_set() and self._error is None:
+            try:
+                turns = one_round(self._fleets, self._registry, self._jobs, time.time())
+                errors = [turn.error for turn in turns if turn.error]
+                self._left_out = Reason("dispatch", "NotStarted", errors[0], now()) if errors else None
+            except Exception as error:
+                if self._backend.classify(error) is Kind.OUTAGE:
+                    self._left_out = Reason("dispatch", type(error).__name__, str(error), now())
+                elif not self._over.is_set():
+                    self._error = error
+            self._over.wait(ROUND_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -88,4 +112,6 @@ class LocalCloudRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
+        self._thread.join(ROUND_SECONDS / 2)
         self._stack.close()

@@ -212,9 +212,20 @@ def _came_up(service: Service, folder: Path, server: processes.Server, deadline:
     raise _failed(service, folder, f"did not answer within {START_SECONDS:g} s")
 
 
-def _failed(service: Service, folder: Path, what: str) -> IngestError:
+def recorded(folder: Path) -> dict[str, processes.Server]:
+    """The emulators that the folder records, running or not, by variable; StateError for a damaged record."""
+    return processes.recorded(_state(folder))
+
+
+def log_tail(folder: Path, service: Service) -> tuple[Path, str]:
+    """The log of an emulator, and its last lines."""
     path = _log(folder, service)
-    tail = "\n".join(path.read_text(errors="replace").splitlines()[-20:])
+    text = path.read_text(errors="replace") if path.exists() else ""
+    return path, "\n".join(text.splitlines()[-20:])
+
+
+def _failed(service: Service, folder: Path, what: str) -> IngestError:
+    path, tail = log_tail(folder, service)
     return IngestError(f"the {service.name} emulator {what}; {path} ends with:\n{tail}")
 
 

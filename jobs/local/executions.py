@@ -7,6 +7,7 @@ first. What a task prints is in a file of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -76,7 +77,9 @@ class LocalExecutor:
         return self._specs[name]
 
     def run(self, spec: JobSpec) -> Execution:
-        """Starts all tasks of an execution."""
+        """Starts all tasks of an execution; ValueError once everything ends."""
+        if self._over.is_set():
+            raise ValueError(f"{spec.name}: no task is started any more")
         job = spec.name.rpartition("/")[2]
         with self._lock:
             name = f"{spec.name}/executions/{job}-{next(self._numbers)}"
@@ -111,10 +114,19 @@ class LocalExecutor:
 
     def close(self) -> None:
         """Ends everything."""
-        self._over.set()
+        self.tell()
         self._thread.join()
         with self._lock:
             _end([task.process for run in self._runs.values() for task in run.tasks])
+
+    def tell(self) -> None:
+        """Asks all tasks to end, and waits for none; nothing is started from now on."""
+        self._over.set()
+        # Without the lock, which somebody may hold who does not come back.
+        for run in list(self._runs.values()):
+            for task in list(run.tasks):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(task.process.pid, signal.SIGTERM)
 
     def log_tail(self, lines: int = 20) -> tuple[Path, str]:
         """The log that was written to last, and its end."""
@@ -162,7 +174,7 @@ class LocalExecutor:
             facts = replace(facts, cancelled=facts.cancelled + 1)
         else:
             self.deaths += 1
-            again = task.attempt < run.spec.max_retries
+            again = task.attempt < run.spec.max_retries and not self._over.is_set()
             facts = replace(
                 facts,
                 retried=facts.retried + (again and task.attempt == 0),

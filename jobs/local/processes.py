@@ -61,10 +61,22 @@ def _stat(pid: int) -> _Stat | None:
     return _Stat(group=int(fields[2]), started=int(fields[19]), zombie=fields[0] in (b"Z", b"X"))
 
 
+def pids() -> list[int]:
+    """All processes of this machine."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def command_line(pid: int) -> bytes:
+    """The arguments of a process, each with a zero byte after it; nothing for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def members(group: int) -> list[int]:
     """The pids of a process group that are still running."""
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return [pid for pid in pids if (found := _stat(pid)) and found.group == group and not found.zombie]
+    return [pid for pid in pids() if (found := _stat(pid)) and found.group == group and not found.zombie]
 
 
 def spawn(command: list[str], host: str, log: Path) -> Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ class MemoryBackend:
     scratch: str = f"{MEMORY}scratch"
     project: None = None
     classify: Classify = field(default_factory=lambda: Classifier(bucket_errors))
-    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    broker: MemoryBroker = field(default_factory=lambda: MemoryBroker(time.monotonic))
     completions: dict[tuple[str, str], MemoryCompletion] = field(default_factory=dict)
     tables: dict[str, MemoryTable] = field(default_factory=dict)
     folders: dict[str, MemoryStorage] = field(default_factory=dict)

@@ -2,19 +2,22 @@
 
 Invariants: what Pub/Sub promises and no more. A message is delivered until it is acked; one that is
 given back, held by a queue that closes, or whose lease is ended by `expire`, comes again with the
-next attempt number.
+next attempt number. A broker with a clock keeps what is given back for later until then.
 """
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count, islice
 
 from shared.errors import StateError
 from shared.run.ports import DEAD
+from shared.run.turns import AT_HAND, Turns
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,14 @@ class Waiting:
 class MemoryBroker:
     """The messages of all layers, shared by the queues that are opened on it.
 
-    `dead` has each dead letter with its attributes; a queue opened for DEAD receives them too.
+    `dead` has each dead letter with its attributes; a queue opened for DEAD receives them too. `clock`
+    gives seconds; without one nothing waits: what is given back comes again at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock
+        self._later: list[tuple[float, int, int, Waiting]] = []
+        self._order = count()
         self.dead: list[tuple[bytes, dict[str, str]]] = []
         self.changed = threading.Condition()
         self.waiting: defaultdict[int, deque[Waiting]] = defaultdict(deque)
@@ -52,19 +59,32 @@ class MemoryBroker:
             self.waiting[layer].extend(items)
             self.changed.notify_all()
 
+    def bring(self) -> float | None:
+        """Adds what was given back until now to what waits; seconds until more is due, None if nothing is."""
+        with self.changed:
+            now = self._clock() if self._clock else 0.0
+            while self._later and self._later[0][0] <= now:
+                _, _, layer, item = heapq.heappop(self._later)
+                self.put(layer, [item])
+            return self._later[0][0] - now if self._later else None
+
     def expire(self) -> int:
         """Ends every lease, as if all workers had been cut off; how many there were."""
         with self.changed:
             held = list(self.held)
         return sum(self.release(delivery, again=True) for delivery in held)
 
-    def release(self, delivery: MemoryDelivery, again: bool) -> bool:
-        """Ends a lease, with the message delivered `again` or not; whether it was still held."""
+    def release(self, delivery: MemoryDelivery, again: bool, after: float = 0.0) -> bool:
+        """Ends a lease, with the message delivered `again` (`after` seconds) or not; whether it was still held."""
         with self.changed:
             layer = self.held.pop(delivery, None)
             if layer is not None and again:
-                waits = delivery.message
-                self.put(layer, [replace(waits, attempt=waits.attempt + 1)])
+                item = replace(delivery.message, attempt=delivery.message.attempt + 1)
+                if self._clock and after > 0:
+                    heapq.heappush(self._later, (self._clock() + after, next(self._order), layer, item))
+                    self.changed.notify_all()
+                else:
+                    self.put(layer, [item])
             return layer is not None
 
 
@@ -105,8 +125,8 @@ class MemoryDelivery:
         self._broker.release(self, again=False)
 
     def give_back(self, after: float = 0.0) -> None:
-        """Deliver it again, at once; without effect once the lease has ended."""
-        self._broker.release(self, again=True)
+        """Deliver it again, not before `after` seconds; without effect once the lease has ended."""
+        self._broker.release(self, again=True, after=after)
 
 
 class MemoryQueue:
@@ -119,6 +139,7 @@ class MemoryQueue:
         self.broker = broker
         self._layers = sorted(set(layers), reverse=True)
         self._taken: list[MemoryDelivery] = []
+        self._turns = Turns()
         self._closed = False
 
     def publish(self, layer: int, messages: Iterable[bytes]) -> int:
@@ -134,14 +155,22 @@ class MemoryQueue:
 
     def receive(self, timeout: float) -> MemoryDelivery | None:
         """The next delivery, or None after `timeout` seconds; StateError after `close`."""
+        until = time.monotonic() + timeout
         with self.broker.changed:
-            self.broker.changed.wait_for(lambda: self._closed or self._next() is not None, timeout)
+            while True:
+                due, left = self.broker.bring(), until - time.monotonic()
+                layer = self._next()
+                if self._closed or layer is not None or left <= 0:
+                    break
+                self.broker.changed.wait(left if due is None else min(left, max(due, 0.0)))
             if self._closed:
                 raise StateError("the queue is closed")
-            layer = self._next()
             if layer is None:
                 return None
-            delivery = MemoryDelivery(self.broker, self.broker.waiting[layer].popleft())
+            waiting = self.broker.waiting[layer]
+            chosen = self._turns.choose([item.data for item in islice(waiting, AT_HAND)])
+            delivery = MemoryDelivery(self.broker, waiting[chosen])
+            del waiting[chosen]
             self.broker.held[delivery] = layer
             self._taken = [*(taken for taken in self._taken if not taken.lost), delivery]
             return delivery

@@ -1,6 +1,6 @@
 """The one place that deletes stored objects, and what keeps a user's own files out of its way.
 
-    run.json, control.json, {run}/layer{n}/{x}_{y}_{z}.handoff, and the leftovers of broken writes
+    run.json, control.json, queued.json, {run}/layer{n}/{x}_{y}_{z}.handoff, and the leftovers of broken writes
 
 Invariants: an object is deleted only if its whole name is one that this pipeline writes, never for being
 below a folder. A run is begun only in a folder that holds nothing else, and that neither holds, nor lies
@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import Problem, StateError
+from shared.operate.feeding import QUEUED_NAME
 from shared.plan.names import NAME
 from shared.run.control import CONTROL_NAME
 from shared.run.ports import Storage
@@ -29,7 +30,7 @@ _FORMATS = re.compile(r"^(precomputed|graphene|n5|zarr|zarr2|zarr3|boss)://", re
 
 def is_ours(name: str) -> bool:
     """Whether an object of a graph's folder has a name that this pipeline writes."""
-    return name in (RECORD_NAME, CONTROL_NAME) or _HANDOFF.fullmatch(name) is not None
+    return name in (RECORD_NAME, CONTROL_NAME, QUEUED_NAME) or _HANDOFF.fullmatch(name) is not None
 
 
 def delete_run(folder: Storage, run: str) -> None:

@@ -7,11 +7,13 @@ Invariants: after a crash between two of these the record is there, and `resume`
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from shared.operate.feeding import LEAST, Queued, queue_first, read_queued, write_queued
 from shared.operate.replay import forget
 from shared.plan.grid import Chunk
 from shared.plan.shuffle import shuffled
@@ -27,11 +29,12 @@ Bits = npt.NDArray[np.int64]
 
 
 def start(record: RunRecord, scratch: Storage, table: Table, queue: Queue, start_cells: list[Cells]) -> int:
-    """Stores the record, makes the table and queues layer 2; the number of messages."""
+    """Stores the record, makes the table and queues layer 2, of a large run only the first chunks; how many
+    there are in all."""
     scratch.put(RECORD_NAME, record.encode())
     table.create(families(record.schema), splits(record.plan))
     table.write(start_cells, record.timestamp_ms)
-    return queue.publish(2, (record.message(chunk) for chunk in shuffled_chunks(record, 2)))
+    return queue_first(record, scratch, queue, record.timestamp_ms / 1000)
 
 
 def shuffled_chunks(record: RunRecord, layer: int) -> Iterator[Chunk]:
@@ -40,7 +43,9 @@ def shuffled_chunks(record: RunRecord, layer: int) -> Iterator[Chunk]:
     return (plan.chunk_at(layer, index) for index in shuffled(plan.total(layer), record.timestamp_ms))
 
 
-def resume(record: RunRecord, scratch: Storage, completion: Completion, queue: Queue) -> dict[int, int]:
+def resume(
+    record: RunRecord, scratch: Storage, completion: Completion, queue: Queue, least: int = LEAST
+) -> dict[int, int]:
     """Queues what is missing, a count a layer: chunks neither done nor waiting for others.
 
     A chunk whose hand-off is stored is done, whatever the completion records say: they are
@@ -54,10 +59,44 @@ def resume(record: RunRecord, scratch: Storage, completion: Completion, queue: Q
     queued = {}
     for layer in record.plan.layers:
         _note_stored(record, layer, scratch, completion)
-        wanted = layer == 2 or record.auto_queue_parents
-        queued[layer] = queue_ready(record, layer, completion, queue, given_up) if wanted else 0
+        wanted = record.auto_queue_parents
+        if layer == 2:
+            queued[2] = _resume_layer2(record, scratch, completion, queue, given_up, least)
+        else:
+            queued[layer] = queue_ready(record, layer, completion, queue, given_up) if wanted else 0
     forget(completion, (failure for failure in failures if failure.chunk not in given_up), now())
     return queued
+
+
+def _resume_layer2(
+    record: RunRecord,
+    scratch: Storage,
+    completion: Completion,
+    queue: Queue,
+    but: Collection[Chunk],
+    least: int,
+) -> int:
+    """Queues what is missing of the part of layer 2 that was queued, or else of the first part that misses
+    so many chunks as a run begins with; the rest is fed (shared.operate.feeding). How many."""
+    known, total = read_queued(record, scratch), record.plan.total(2)
+    stop = total if known is None else known.count
+    count = 0
+
+    def messages() -> Iterator[bytes]:
+        nonlocal count, stop
+        for place, chunk in _missing(record, 2, completion):
+            if place >= stop:
+                return
+            if chunk not in but:
+                count += 1
+                yield record.message(chunk)
+                if known is None and count == least:
+                    stop = place + 1
+
+    queue.publish(2, messages())
+    if stop < total:
+        write_queued(scratch, Queued(record.run, stop, completion.progress([2])[2].done, time.time()))
+    return count
 
 
 def queue_ready(
@@ -80,12 +119,17 @@ def queue_ready(
 
 def missing_chunks(record: RunRecord, layer: int, completion: Completion) -> Iterator[Chunk]:
     """Chunks of a layer that are not done, though all they depend on is."""
+    return (chunk for _, chunk in _missing(record, layer, completion))
+
+
+def _missing(record: RunRecord, layer: int, completion: Completion) -> Iterator[tuple[int, Chunk]]:
+    """The same with their places in the shuffled order."""
     ready = _load(record, layer, completion) if layer > 2 else None
     above = _load(record, layer + 1, completion)
-    for chunk in shuffled_chunks(record, layer):
+    for place, chunk in enumerate(shuffled_chunks(record, layer)):
         full = (1 << len(record.plan.dependencies(chunk))) - 1
         if (ready is None or ready[_index(record, chunk)] == full) and not _is_noted(record, chunk, above):
-            yield chunk
+            yield place, chunk
 
 
 def _note_stored(record: RunRecord, layer: int, scratch: Storage, completion: Completion) -> None:

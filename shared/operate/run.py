@@ -25,6 +25,7 @@ from shared.chunks.emit import Built
 from shared.errors import StateError
 from shared.operate import clearing, queueing
 from shared.operate.dead_letters import collect
+from shared.operate.feeding import Feeder
 from shared.operate.replay import chosen, current_failures, discard, forget, replay
 from shared.operate.status import RunStatus, run_status
 from shared.operate.upgrade import begin_upgrade, check_unedited, finish_upgrade
@@ -231,6 +232,7 @@ class Run:
             time.monotonic,
             stopped,
             wait,
+            between=Feeder(self.backend, queue, time.time),
             classify=self.backend.classify,
         )
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shared.operate.reasons import Reason, reasons
 from shared.plan.plan import Plan
 from shared.run.ports import Failure, LayerProgress, State
 
@@ -30,9 +31,10 @@ class LayerStatus:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """All layers of a run, from 2 up."""
+    """All layers of a run, from 2 up, and why workers wait, the latest reason of each."""
 
     layers: list[LayerStatus]
+    waiting: list[Reason] = field(default_factory=list)
 
     @property
     def finished(self) -> bool:
@@ -73,6 +75,7 @@ def run_status(
     seconds: float,
 ) -> RunStatus:
     """The status of a run; rates are over the last `seconds`, in which each layer went from `before`."""
+    failures = list(failures)
     states: Counter[tuple[int, State]] = Counter()
     unended: Counter[int] = Counter()
     for failure in failures:
@@ -87,4 +90,4 @@ def run_status(
         left = (total - at.done) / rate if rate else (0.0 if at.done == total else None)
         counts = (total, at.done, max(0, queued), failed)
         layers.append(LayerStatus(layer, *counts, at.seconds, rate, left, discarded, unended[layer]))
-    return RunStatus(layers)
+    return RunStatus(layers, reasons(failures))

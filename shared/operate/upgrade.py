@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from shared.errors import StateError
 from shared.operate.clearing import delete_run
-from shared.operate.queueing import shuffled_chunks
+from shared.operate.feeding import queue_first
 from shared.run.ports import Completion, Queue, Storage, Table
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.table.columns import COUNTER, CROSS_EDGES, ROOT_COUNTERS, counter_key, families
@@ -29,7 +29,7 @@ from shared.table.meta import version_cells
 def begin_upgrade(
     record: RunRecord, run: str, scratch: Storage, table: Table, completion: Completion, queue: Queue
 ) -> tuple[RunRecord, int]:
-    """Starts the upgrade of a finished run of schema 2 as `run`; its record, and the number of messages.
+    """Starts the upgrade of a finished run of schema 2 as `run`; its record, and the number of chunks of layer 2.
 
     `completion` has the progress of the finished run, which is dropped as its hand-offs are.
     """
@@ -39,7 +39,7 @@ def begin_upgrade(
     scratch.put(RECORD_NAME, begun.encode())
     completion.clear()
     delete_run(scratch, record.run)
-    return begun, queue.publish(2, (begun.message(chunk) for chunk in shuffled_chunks(begun, 2)))
+    return begun, queue_first(begun, scratch, queue, begun.timestamp_ms / 1000)
 
 
 def finish_upgrade(record: RunRecord, scratch: Storage, table: Table) -> RunRecord:

@@ -2,7 +2,8 @@
 
 A look sums over all completion records, which the service charges for by the thousand, so larger runs are
 looked at less often; and failures, each of which is a read and whose chunk is up to eight more, the less often the
-more there are. Nothing here prints; who waits shows what is yielded.
+more there are. Nothing here prints; who waits shows what is yielded. A look that a
+service keeps from being taken ends nothing: it is taken again, as whoever watches has no part in the run.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from shared.classify import Kind
@@ -33,6 +35,13 @@ COLLECT = 10.0
 
 CHECKED = 100
 """Failures of which it is looked up at one look whether they still are any."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A look that could not be taken, and why."""
+
+    reason: str
 
 
 class Failures:
@@ -96,19 +105,28 @@ class Failures:
 
 def looks(
     run: Run, wait: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic
-) -> Iterator[RunStatus]:
+) -> Iterator[RunStatus | Unseen]:
     """Statuses of a run until it is finished, or nothing is under way; the last one is how it ended.
 
-    `wait` waits between two looks, `clock` gives seconds.
+    `wait` waits between two looks, `clock` gives seconds. While a service is out of reach there are looks that
+    saw nothing; other errors are raised.
     """
     plan, failures = run.record.plan, Failures(run, clock)
     history: deque[tuple[float, dict[int, int]]] = deque(maxlen=WINDOW)
     period = min(60.0, max(0.5, sum(map(plan.total, plan.layers)) / CHUNKS_A_SECOND))
     while True:
-        now, progress = clock(), run.completion.progress(plan.layers)
+        now = clock()
+        try:
+            progress, failed = run.completion.progress(plan.layers), failures.now()
+        except Exception as error:
+            if run.backend.classify(error) is not Kind.OUTAGE:
+                raise
+            yield Unseen(f"{type(error).__name__}: {error}")
+            wait(period)
+            continue
         history.append((now, {layer: at.done for layer, at in progress.items()}))
         since, before = history[0]
-        status = run_status(plan, progress, failures.now(), before, now - since)
+        status = run_status(plan, progress, failed, before, now - since)
         yield status
         if status.finished:
             return

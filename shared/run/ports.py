@@ -100,7 +100,8 @@ class Failure:
 
     `attempts` ended with an error; `started` has an entry for each that was begun (from the second
     delivery on) and has not ended: it is under way, or its worker is gone without a word. Times are
-    UTC texts: `first` and `when` of the first and last error, `replayed` of the last replay.
+    UTC texts: `first` and `when` of the first and last error, `replayed` of the last replay. A `waiting`
+    one is not held against the chunk: the error is why `worker` could do nothing with it for now.
     """
 
     chunk: Chunk
@@ -114,6 +115,7 @@ class Failure:
     first: str = ""
     started: tuple[str, ...] = ()
     replayed: str = ""
+    waiting: bool = False
 
     @property
     def dead(self) -> bool:
@@ -262,8 +264,8 @@ class Table(Protocol):
         """The rows of these keys that exist, in order of their keys."""
 
 
-class Storage(Protocol):
-    """Whole objects by name below one folder; writes are atomic, names are relative."""
+class Folder(Protocol):
+    """Objects by name below one folder, to be read; names are relative."""
 
     @property
     def folder(self) -> str:
@@ -271,6 +273,10 @@ class Storage(Protocol):
 
     def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
         """The content of each name, None where there is no such object."""
+
+
+class Storage(Folder, Protocol):
+    """Whole objects by name below one folder; writes are atomic."""
 
     def put(self, name: str, data: bytes) -> None:
         """Writes one object, in place of any other of that name."""

@@ -16,7 +16,7 @@ from shared.inputs.components import components_name, decode_components
 from shared.inputs.edges import decode_edges, edges_name
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
-from shared.run.ports import Storage
+from shared.run.ports import Folder
 
 Partition = tuple[Ids, Ids]
 """Supervoxels (n,), sorted, and for each the name of its part (n,), any uint64."""
@@ -36,7 +36,7 @@ def table_partition(plan: Plan, links: list[tuple[Ids, Ids]]) -> Partition:
     return supervoxels, root
 
 
-def input_partition(plan: Plan, edges: Storage, components: Storage) -> Partition:
+def input_partition(plan: Plan, edges: Folder, components: Folder) -> Partition:
     """Connected components of every supervoxel in any edge; the lower side's file decides."""
     pairs: list[npt.NDArray[np.uint64]] = [np.zeros((0, 2), np.uint64)]
     ends: list[Ids] = [np.zeros(0, np.uint64)]

@@ -19,6 +19,7 @@ from shared.run.messages import Message
 from shared.run.ports import Delivery, Failure, Queue
 from shared.timestamps import now
 from shared.work import failures
+from shared.work.aside import Aside
 from shared.work.failures import killed_too_often
 from shared.work.outcomes import COUNTED, OUTCOME_OF, Outcome
 from shared.work.steps import OpenRun, complete, work_on
@@ -44,7 +45,8 @@ class Meter(Protocol):
 @dataclass(frozen=True)
 class Result:
     """What an attempt came to: its outcome, the error if there was one, and how many attempts of the chunk
-    have failed by now. `fields` is what the log says of it, and nothing is decided by them."""
+    have failed by now. `fields` is what the log says of it, and nothing is decided by them. A `quiet` one
+    tells nothing that was not told before."""
 
     outcome: Outcome
     fields: Mapping[str, object] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Result:
     run: OpenRun | None = None
     attempt: failures.Attempt | None = None
     failed_attempts: int = 0
+    quiet: bool = False
 
     def ended(self, outcome: Outcome, error: Exception | None = None) -> Result:
         """The same attempt with another outcome, and another error if one is given."""
@@ -68,8 +71,10 @@ class Attempts:
     runs: Runs
     name: str
     clock: Callable[[], float]
+    aside: Aside
     meter: Meter | None = None
     classify: Classify = field(default_factory=Classifier)
+    _noted: bool = False
 
     def make(self, delivery: Delivery, begun: str) -> Result:
         """Makes one attempt; raises nothing but what ends the process.
@@ -81,11 +86,37 @@ class Attempts:
         except MessageError as error:
             return Result(Outcome.DEAD, of_error(error), error)
         known = _of_message(message) | {"attempt": delivery.attempt}
+        name = (message.graph, message.run)
+        why = self.aside.why(name)
+        if why is not None:
+            return Result(Outcome.BLOCKED, {**known, **why}, quiet=True)
+        result = self._look(delivery, message, begun, known)
+        if result.outcome is Outcome.BLOCKED and result.error is not None:
+            return replace(result, quiet=not self.aside.leave(name, of_error(result.error)))
+        if result.outcome is Outcome.PAUSED:
+            return replace(result, quiet=not self.aside.news(name, {"error": "paused"}))
+        if result.outcome is Outcome.DONE:
+            self.aside.forget(name)
+        return result
+
+    def note(self, result: Result) -> None:
+        """Notes why a chunk cannot be built for now, for those who watch; raises what the record raises."""
+        run, attempt, error = result.run, result.attempt, result.error
+        if run is None or attempt is None or error is None:
+            return
+        self._noted = True
+        run.completion.change_failure(
+            attempt.chunk, lambda before: failures.hindered(before, attempt, error, now())
+        )
+
+    def _look(self, delivery: Delivery, message: Message, begun: str, known: dict[str, object]) -> Result:
+        """Opens the run and makes the attempt, if there is something to be done."""
         try:
             run = self.runs.open(message.graph, message.run)
         except Exception as error:
-            # Its record or a service is out of reach: nothing is known about the chunk.
-            outcome = Outcome.GIVEN_BACK if self.classify(error) is Kind.STOP else Outcome.UNREACHABLE
+            # Nothing is known about the chunk: a service is out of reach, or something is wrong with this run.
+            kind = self.classify(error)
+            outcome = OUTCOME_OF[kind] if kind in (Kind.STOP, Kind.OUTAGE) else Outcome.BLOCKED
             return Result(outcome, known | of_error(error), error)
         if run is None or message.chunk not in run.record.plan:
             return Result(Outcome.STALE, known)
@@ -104,14 +135,12 @@ class Attempts:
 
     def settle(self, result: Result) -> None:
         """Takes back that an attempt was begun, once it was given up in order; as well as it can."""
-        run, attempt, error = result.run, result.attempt, result.error
-        if run is None or attempt is None or error is None:
+        run, attempt = result.run, result.attempt
+        if run is None or attempt is None:
             return
-        if result.outcome is Outcome.UNREACHABLE:
-            run.completion.change_failure(
-                attempt.chunk, lambda before: failures.hindered(before, attempt, error, now())
-            )
-        elif attempt.token and result.outcome in (Outcome.GIVEN_BACK, Outcome.LOST):
+        if result.outcome in (Outcome.UNREACHABLE, Outcome.BLOCKED) and not result.quiet:
+            self.note(result)
+        elif attempt.token and result.outcome in (Outcome.GIVEN_BACK, Outcome.LOST, Outcome.BLOCKED):
             run.completion.change_failure(attempt.chunk, lambda before: failures.ended(before, attempt))
 
     def _work(
@@ -141,7 +170,7 @@ class Attempts:
             outcome = Outcome.DONE
             told = {"seconds": round(done.seconds, 4), "rows": done.rows, "bytes": done.handoff_bytes}
             told |= self._peak()
-        if attempt.token:
+        if attempt.token or self._noted:
             completion.drop_failure(chunk)
         return outcome, told | ({"queued": [str(parent) for parent in queued]} if queued else {})
 

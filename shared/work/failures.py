@@ -90,6 +90,7 @@ def hindered(before: Failure | None, attempt: Attempt, error: BaseException, whe
         when=when,
         first=known.first or when,
         started=_without(known, attempt),
+        waiting=not known.dead,
     )
 
 
@@ -124,6 +125,7 @@ def dead_lettered(before: Failure | None, chunk: Chunk, attributes: Mapping[str,
         when=published,
         state=State.DEAD,
         first=known.first or published,
+        waiting=False,
     )
 
 

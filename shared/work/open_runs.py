@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from shared.errors import OfOneRun, StateError
 from shared.run.backend import Backend
 from shared.run.control import CONTROL_NAME, decode_control
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import decode_record, graph_folder
+from shared.work.inputs_of_run import InputFolder
 from shared.work.sources import Sources
 from shared.work.steps import OpenRun
 
@@ -17,14 +19,18 @@ LOOK_SECONDS = 5.0
 
 
 def open_run(backend: Backend, record: RunRecord) -> OpenRun:
-    """A run with its connections."""
-    edges, components = backend.storage(record.edges), backend.storage(record.components)
-    return OpenRun(
-        record,
-        Sources(edges, components, graph_folder(backend, record.graph)),
-        backend.table(record.table, record.instance),
-        backend.completion(record.graph, record.run),
-    )
+    """A run with its connections; its input folders are opened when something is read from them.
+
+    OfOneRun if its table cannot be told from its record.
+    """
+    graph = record.graph
+    try:
+        table = backend.table(record.table, record.instance)
+    except StateError as error:
+        raise OfOneRun(f"the table of graph {graph}: {error}") from error
+    edges, components = (InputFolder(graph, name, backend.storage) for name in (record.edges, record.components))
+    sources = Sources(edges, components, graph_folder(backend, graph))
+    return OpenRun(record, sources, table, backend.completion(graph, record.run))
 
 
 @dataclass

@@ -36,6 +36,7 @@ class Outcome(Enum):
     MEMORY = auto()
     DEAD = auto()
     UNREACHABLE = auto()
+    BLOCKED = auto()
     PAUSED = auto()
     LOST = auto()
     GIVEN_BACK = auto()
@@ -59,6 +60,7 @@ HANDLING = {
     Outcome.MEMORY: Handling(Answer.GIVE_BACK, Event.CHUNK_MEMORY, logging.WARNING, Exit.TRY_AGAIN),
     Outcome.DEAD: Handling(Answer.DEAD_LETTER, Event.CHUNK_FAILED, logging.ERROR, Exit.FAILED_CHUNKS),
     Outcome.UNREACHABLE: Handling(Answer.GIVE_BACK, Event.SERVICE_UNREACHABLE, logging.ERROR, Exit.TRY_AGAIN),
+    Outcome.BLOCKED: Handling(Answer.GIVE_BACK, Event.RUN_BLOCKED, logging.WARNING, Exit.TRY_AGAIN),
     Outcome.PAUSED: Handling(Answer.GIVE_BACK, Event.RUN_PAUSED, logging.INFO, Exit.TRY_AGAIN),
     Outcome.LOST: Handling(Answer.GIVE_BACK, Event.LEASE_LOST, logging.WARNING, Exit.TRY_AGAIN),
     Outcome.GIVEN_BACK: Handling(Answer.GIVE_BACK, Event.CHUNK_GIVEN_BACK, logging.INFO, Exit.INTERRUPTED),
@@ -69,9 +71,16 @@ OUTCOME_OF = {
     Kind.TRANSIENT: Outcome.RETRY,
     Kind.MEMORY: Outcome.MEMORY,
     Kind.OUTAGE: Outcome.UNREACHABLE,
+    Kind.BLOCKED: Outcome.BLOCKED,
     Kind.STOP: Outcome.GIVEN_BACK,
     Kind.LOST: Outcome.LOST,
 }
+
+WAITING = frozenset({Outcome.UNREACHABLE, Outcome.BLOCKED, Outcome.PAUSED})
+"""Those of a chunk that nothing was tried with, or in vain: its deliveries say nothing about it."""
+
+PASSED_OVER = frozenset({Outcome.BLOCKED, Outcome.PAUSED})
+"""Those after which a worker did nothing and goes to the next message, as of another run."""
 
 COUNTED = frozenset({Kind.PERMANENT, Kind.TRANSIENT, Kind.MEMORY})
 """Kinds that are recorded as an attempt of the chunk."""

@@ -14,7 +14,7 @@ from shared.errors import IngestError
 from shared.inputs.components import Components, components_name, decode_components
 from shared.inputs.edges import decode_edges, edges_name
 from shared.plan.grid import Chunk, opposite
-from shared.run.ports import Storage
+from shared.run.ports import Folder, Storage
 from shared.run.record import RunRecord
 
 
@@ -29,8 +29,8 @@ class MissingHandOff(IngestError):
 class Sources:
     """Where inputs and hand-offs are: edge and component files, and the graph's scratch folder."""
 
-    edges: Storage
-    components: Storage
+    edges: Folder
+    components: Folder
     scratch: Storage
 
     def build(self, record: RunRecord, chunk: Chunk) -> Built:

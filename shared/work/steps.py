@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.chunks.codec import encode_handoff
+from shared.errors import Denied, OfOneRun, StateError
 from shared.plan.grid import Chunk
 from shared.run.control import Control
 from shared.run.ports import Completion, Queue, Table
@@ -62,7 +63,7 @@ def work_on(
     start = clock()
     built = run.sources.build(run.record, chunk)
     check()
-    rows = run.table.write(cells_to_write(run.record, built.cells), run.record.timestamp_ms)
+    rows = _written(run, cells_to_write(run.record, built.cells))
     check()
     data = encode_handoff(built.handoff)
     run.sources.scratch.put(run.record.handoff_name(chunk), data)
@@ -70,6 +71,14 @@ def work_on(
     seconds = clock() - start
     queued = complete(run, chunk, queue, seconds)
     return Done(rows, len(data), seconds, queued)
+
+
+def _written(run: OpenRun, cells: list[Cells]) -> int:
+    """Writes the rows; a table that is gone, or refuses, is this run's matter alone."""
+    try:
+        return run.table.write(cells, run.record.timestamp_ms)
+    except (StateError, Denied) as error:
+        raise OfOneRun(f"the table of graph {run.record.graph}: {error}") from error
 
 
 def cells_to_write(record: RunRecord, cells: list[Cells]) -> list[Cells]:

@@ -64,7 +64,7 @@ def wait_for(queue: Queue, count: int) -> None:
     if isinstance(queue, PubSubQueue):
         held = queue._pulls
         with held._changed:
-            assert held._changed.wait_for(lambda: len(held._ready) >= count, PATIENCE)
+            assert held._changed.wait_for(lambda: sum(map(len, held._ready.values())) >= count, PATIENCE)
 
 
 def drain(queue: Queue, count: int) -> list[bytes]:

@@ -33,6 +33,11 @@ class Proxy:
         self._server = started.result()
         self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._open) // 2
+
     def cut(self) -> None:
         """Ends all connections; new ones are taken at once."""
         self._call(self._cut)
@@ -72,6 +77,15 @@ class Proxy:
             self._flowing.set()
 
         self._call(begin)
+
+    def restore(self) -> None:
+        """Ends what `refuse` and `stall` began, before their time."""
+
+        def end() -> None:
+            self._refusing = 0
+            self._flowing.set()
+
+        self._call(end)
 
     def close(self) -> None:
         """Ends everything."""

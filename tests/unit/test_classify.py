@@ -8,6 +8,7 @@ import os
 
 import pytest
 import zstandard
+from botocore.exceptions import ClientError, NoCredentialsError
 from google.api_core import exceptions as api
 from google.auth.exceptions import RefreshError, TransportError
 from google.protobuf.message import DecodeError
@@ -41,9 +42,14 @@ KNOWN = [
     (api.NotFound("r"), Kind.TRANSIENT),
     (api.DataLoss("r"), Kind.TRANSIENT),
     (MemoryError(), Kind.MEMORY),
+    (RuntimeError("can't start new thread"), Kind.MEMORY),
     (OSError(errno.ENOMEM, "r"), Kind.MEMORY),
     (errors.StateError("no table"), Kind.OUTAGE),
     (errors.Unreachable("r"), Kind.OUTAGE),
+    (errors.Denied("r"), Kind.OUTAGE),
+    (errors.Misconfigured("r"), Kind.PERMANENT),
+    (ClientError({"Error": {"Code": "ExpiredToken"}}, "GetObject"), Kind.OUTAGE),
+    (NoCredentialsError(), Kind.OUTAGE),
     (OSError(errno.ENOSPC, "disk full"), Kind.OUTAGE),
     (OSError(errno.EMFILE, "r"), Kind.OUTAGE),
     (ConnectionResetError("r"), Kind.OUTAGE),
@@ -77,6 +83,27 @@ def test_kinds(error: Exception, kind: Kind) -> None:
     assert clients.firestore  # its room has added its classes
     assert CLASSIFY(error) is kind
     assert CLASSIFY(caused(errors.IngestError("wrapped"), error)) is kind
+
+
+OWN = [
+    (errors.StateError("no table"), Kind.BLOCKED),
+    (api.PermissionDenied("r"), Kind.BLOCKED),
+    (ClientError({"Error": {"Code": "ExpiredToken"}}, "GetObject"), Kind.BLOCKED),
+    (OSError(errno.ESTALE, "r"), Kind.BLOCKED),
+    (OSError(errno.EMFILE, "r"), Kind.OUTAGE),
+    (OSError(errno.ENETUNREACH, "r"), Kind.OUTAGE),
+    (RuntimeError("r"), Kind.TRANSIENT),
+    (MemoryError(), Kind.MEMORY),
+    (errors.Misconfigured("r"), Kind.PERMANENT),
+]
+
+
+@pytest.mark.parametrize(("error", "kind"), OWN, ids=lambda value: type(value).__name__)
+def test_what_one_run_names_itself(error: Exception, kind: Kind) -> None:
+    """Below an `OfOneRun` what would be an outage is that run's matter; the machine's own limits are not, and
+    other kinds stay what they are."""
+    assert CLASSIFY(caused(errors.OfOneRun("its inputs"), error)) is kind
+    assert CLASSIFY(caused(errors.OfOneRun("its inputs"), caused(errors.IngestError("read"), error))) is kind
 
 
 def test_every_error_of_google_is_known() -> None:

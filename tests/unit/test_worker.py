@@ -1,4 +1,4 @@
-"""The worker's answers to deliveries: what is acked, given back or dead-dead_lettered, and when."""
+"""The worker's answers to deliveries: what is acked, given back or dead-lettered, and when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 
-from shared.errors import DataError, LeaseLost, ShuttingDown, StateError
+from shared.errors import DataError, LeaseLost, ShuttingDown
 from shared.inputs.edges import edges_name
 from shared.memory.queue import MemoryQueue
 from shared.operate.replay import replay
@@ -243,7 +243,7 @@ class Killed(BaseException):
 
 
 def test_chunk_that_kills_its_worker(run: MemoryRun) -> None:
-    """Each silent end leaves its start; at the limit the chunk is dead-dead_lettered before it is built again."""
+    """Each silent end leaves its start; at the limit the chunk is dead-lettered before it is built again."""
     write = run.table.write
     broken(run, Killed())
     for attempt in range(1, MAX_ATTEMPTS + 2):
@@ -283,7 +283,6 @@ class Waits:
 OUTAGES = [
     ServiceUnavailable("no table servers"),
     OSError(errno.ENOSPC, "disk full"),
-    StateError("there is no table"),
     PermissionDenied("not yours"),
 ]
 
@@ -299,6 +298,26 @@ def test_outage_is_waited_for(run: MemoryRun, error: Exception) -> None:
     assert worker.handle(delivery) is Outcome.DONE
     assert (delivery.answers, run.completion.failures()) == (["ack"], [])
     assert len(waits.seconds) == 6 and 16 <= waits.seconds[-1] <= 32
+
+
+def test_outage_is_noted_early(run: MemoryRun) -> None:
+    """Why a worker waits is on record from its second try on, once, and is gone when the chunk is done."""
+    write = run.table.write
+    broken(run, ServiceUnavailable("no table servers"))
+    notes: list[Failure | None] = []
+
+    def look(number: int) -> None:
+        notes.append(run.completion.failure(CHUNK))
+        if number == 3:
+            run.table.write = write
+
+    assert replace(worker_for(run), wait=Waits(look)).handle(spy(run, *CHUNK)) is Outcome.DONE
+    assert notes[0] is None and notes[1] == notes[2] and notes[1] is not None
+    assert (notes[1].waiting, notes[1].worker, notes[1].attempts, notes[1].error) == (
+        *(True, "w", 0),
+        "ServiceUnavailable",
+    )
+    assert run.completion.failure(CHUNK) is None
 
 
 def test_long_outage_is_noted_and_not_counted(run: MemoryRun) -> None:
@@ -385,18 +404,17 @@ def test_lost_lease_is_noticed(run: MemoryRun, step: str) -> None:
 
 
 def test_pause(run: MemoryRun) -> None:
-    """Messages of a paused run are held; if it does not go on in time they are given back, and the worker ends."""
+    """Messages of a paused run are given back for later, and its worker ends when nothing else comes; once it
+    goes on they are built."""
     control.pause(run.scratch, "since noon")
-    queue = run.broker.open([2])
-    worker = worker_of(queue, run, "w")
-    assert worker.run(idle_seconds=0.0) == 0
+    assert worker_of(run.broker.open([2]), run, "w").run(idle_seconds=0.0) == 0
     assert len(run.broker.waiting[2]) == 4 and not list(run.scratch.list("run/"))
-    waits = Waits(lambda number: control.go_on(run.scratch) if number == 3 else None)
-    worker = worker_of(run.broker.open([2, 3]), run, "w", wait=waits)
-    worker.idle_seconds = 60.0
     delivery = redelivered(run)
-    assert worker.handle(delivery) is Outcome.DONE
-    assert (delivery.answers, len(waits.seconds)) == (["ack"], 3)
+    worker = worker_of(run.broker.open([2, 3]), run, "w")
+    assert worker.handle(delivery) is Outcome.PAUSED
+    assert delivery.answers == ["give back"] and 10 <= delivery.after <= 40
+    control.go_on(run.scratch)
+    assert worker.handle(redelivered(run)) is Outcome.DONE
 
 
 def test_doubles_are_not_built_twice(run: MemoryRun) -> None:

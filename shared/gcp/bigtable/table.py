@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from shared.errors import IngestError, Refused, StateError, Unreachable
+from shared.errors import Denied, IngestError, Refused, StateError, Unreachable
 from shared.gcp.bigtable.answers import Failed, failed_rows
 from shared.gcp.bigtable.rows import bigtable_message, merge_chunks, merged
 from shared.gcp.bigtable.wire import Rows, encode_rows
@@ -43,7 +43,8 @@ DEADLINE_SECONDS = 300.0
 
 TRANSIENT = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED", "INTERNAL"}
 ERRORS: dict[str, type[IngestError]] = {
-    **dict.fromkeys((*TRANSIENT, "PERMISSION_DENIED", "UNAUTHENTICATED"), Unreachable),
+    **dict.fromkeys((*TRANSIENT, "UNAUTHENTICATED"), Unreachable),
+    "PERMISSION_DENIED": Denied,
     **dict.fromkeys(("INVALID_ARGUMENT", "OUT_OF_RANGE"), Refused),
 }
 """What the status of a row that is not written says; others may be anything."""
@@ -128,8 +129,8 @@ class BigtableTable:
     def write(self, cells: Sequence[Cells], timestamp_ms: int) -> int:
         """Writes all cells with this timestamp; returns the number of rows.
 
-        Raises StateError without the table, and IngestError naming row and status when a row is
-        refused, or still fails when the deadline has passed.
+        Raises StateError without the table, Denied where writing to it is not allowed, and IngestError
+        naming row and status when a row is refused, or still fails when the deadline has passed.
         """
         mutate = self._mutate or self._mutate_rows
         flying: deque[tuple[Rows, Iterable[bytes]]] = deque()
@@ -185,10 +186,14 @@ class BigtableTable:
 
     def _failed(self, count: int, answer: Iterable[bytes]) -> Failed:
         """Status and reason of each of `count` entries that is not known to be written."""
+        from google.api_core.exceptions import Forbidden
+
         parts: list[bytes] = []
         try:
             with api_errors(self._missing):
                 parts.extend(answer)
+        except Forbidden as error:
+            raise Denied(f"table {self._id} in {self._instance} may not be written: {error}") from error
         except transient_errors() as error:
             _log.warning("a write to table %s broke off: %s", self._id, error)
         return failed_rows(count, b"".join(parts))

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.gcp.clients import Endpoints, firestore
-from shared.gcp.firestore.completion import lost_race, with_backoff
+from shared.gcp.firestore.backoff import lost_race, once, with_backoff
 
 FACTS = ".facts"
 """The end of a document's id in `slots`, where nothing is indexed; no fleet's name has a dot."""
@@ -21,15 +21,16 @@ class FirestoreBoard:
 
     def announce(self, graph: str) -> None:
         """Writes the document of a graph."""
-        with_backoff(lambda: self._client.document(f"active/{graph}").set({}))
+        with_backoff(lambda: self._client.document(f"active/{graph}").set({}, **once()))
 
     def withdraw(self, graph: str) -> None:
         """Deletes the document of a graph."""
-        with_backoff(self._client.document(f"active/{graph}").delete)
+        with_backoff(lambda: self._client.document(f"active/{graph}").delete(**once()))
 
     def graphs(self) -> list[str]:
         """The graphs that have a document."""
-        found = with_backoff(self._client.collection("active").order_by("__name__").select([]).get)
+        query = self._client.collection("active").order_by("__name__").select([])
+        found = with_backoff(lambda: query.get(**once()))
         return [document.id for document in found]
 
     def claim(self, name: str, now: float, seconds: float) -> bool:
@@ -37,21 +38,21 @@ class FirestoreBoard:
         reference = self._client.document(f"slots/{name}")
 
         def attempt() -> bool:
-            found = reference.get()
+            found = reference.get(**once())
             if (found.to_dict() or {}).get("until", now) > now:
                 return False
             if found.exists:
                 unchanged = self._client.write_option(last_update_time=found.update_time)
-                reference.update({"until": now + seconds}, option=unchanged)
+                reference.update({"until": now + seconds}, option=unchanged, **once())
             else:
-                reference.create({"until": now + seconds})
+                reference.create({"until": now + seconds}, **once())
             return True
 
         return with_backoff(attempt, lost_race)
 
     def release(self, name: str) -> None:
         """Deletes what says that the turn is taken."""
-        with_backoff(self._client.document(f"slots/{name}").delete)
+        with_backoff(lambda: self._client.document(f"slots/{name}").delete(**once()))
 
     def remember(self, name: str, facts: Mapping[str, float | str]) -> None:
         """Writes the document of what is kept, whole."""

@@ -11,20 +11,17 @@ a hot range too, and every document has its time of update besides.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
-from shared.gcp.clients import Endpoints, firestore, transient_errors
+from shared.gcp.clients import Endpoints, firestore
+from shared.gcp.firestore.backoff import lost_race, once, with_backoff
 from shared.gcp.firestore.sums import Sums
 from shared.plan.grid import Chunk
 from shared.run.ports import Failure, LayerProgress, State
-
-DEADLINE_SECONDS = 300.0
-"""How long a write that collides with others, or meets a passing fault, is tried again by whoever has the time."""
 
 PAGE = 2_000
 """Documents a query: an answer that takes a minute is cut off by the service."""
@@ -33,10 +30,6 @@ BATCH = 500
 """Documents a bulk delete."""
 
 THREADS = 8
-
-T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 
 
 def document_id(chunk: Chunk) -> str:
@@ -53,7 +46,7 @@ def chunk_of(document: str) -> Chunk:
 class FirestoreCompletion:
     """The records of one run of a graph; answers `shared.run.ports.Completion`.
 
-    Every method raises `google.api_core` errors for what does not pass within DEADLINE_SECONDS.
+    Every method raises `google.api_core` errors for what does not pass within `backoff.DEADLINE_SECONDS`.
     """
 
     def __init__(self, endpoints: Endpoints, graph: str, run: str) -> None:
@@ -71,7 +64,7 @@ class FirestoreCompletion:
         reference = self._document(waiting)
 
         def attempt() -> bool:
-            found = reference.get()
+            found = reference.get(**once())
             record = found.to_dict() or {}
             done: int = record.get("done", 0)
             if not done & bit:
@@ -83,25 +76,25 @@ class FirestoreCompletion:
                 }
                 if found.exists:
                     unchanged = self._client.write_option(last_update_time=found.update_time)
-                    reference.update(fields, option=unchanged)
+                    reference.update(fields, option=unchanged, **once())
                 else:
-                    reference.create(fields)
+                    reference.create(fields, **once())
             return done | bit == full
 
         return with_backoff(attempt, lost_race)
 
     def note_published(self, waiting: Chunk) -> None:
         """Marks a record as published."""
-        with_backoff(lambda: self._document(waiting).set({"published": True}, merge=True))
+        with_backoff(lambda: self._document(waiting).set({"published": True}, merge=True, **once()))
 
     def published(self, waiting: Chunk) -> bool:
         """Whether a record is marked as published."""
-        record = with_backoff(self._document(waiting).get).to_dict() or {}
+        record = with_backoff(lambda: self._document(waiting).get(**once())).to_dict() or {}
         return bool(record.get("published", False))
 
     def done(self, waiting: Chunk) -> int:
         """The done bits of a record, 0 without one."""
-        record = with_backoff(self._document(waiting).get).to_dict() or {}
+        record = with_backoff(lambda: self._document(waiting).get(**once())).to_dict() or {}
         done: int = record.get("done", 0)
         return done
 
@@ -118,38 +111,38 @@ class FirestoreCompletion:
 
     def add_failure(self, failure: Failure) -> None:
         """Writes the failure of a chunk over an earlier one."""
-        with_backoff(lambda: self._failure(failure.chunk).set(_as_fields(failure)))
+        with_backoff(lambda: self._failure(failure.chunk).set(_as_fields(failure), **once()))
 
     def change_failure(self, chunk: Chunk, change: Callable[[Failure | None], Failure | None]) -> Failure | None:
         """Writes what `change` makes of the failure of a chunk, if it still is as it was read."""
         reference = self._failure(chunk)
 
         def attempt() -> Failure | None:
-            found = reference.get()
+            found = reference.get(**once())
             before = _as_failure(found.to_dict()) if found.exists else None
             after = change(before)
             if after == before:
                 return after
             if before is None and after is not None:
-                reference.create(_as_fields(after))
+                reference.create(_as_fields(after), **once())
                 return after
             unchanged = self._client.write_option(last_update_time=found.update_time)
             if after is None:
-                reference.delete(option=unchanged)
+                reference.delete(option=unchanged, **once())
             else:
-                reference.update(_as_fields(after), option=unchanged)
+                reference.update(_as_fields(after), option=unchanged, **once())
             return after
 
         return with_backoff(attempt, lost_race)
 
     def failure(self, chunk: Chunk) -> Failure | None:
         """What is noted of a chunk, in whatever state."""
-        fields = with_backoff(self._failure(chunk).get).to_dict()
+        fields = with_backoff(lambda: self._failure(chunk).get(**once())).to_dict()
         return _as_failure(fields) if fields else None
 
     def drop_failure(self, chunk: Chunk) -> None:
         """Deletes the failure of a chunk; none is no error."""
-        with_backoff(self._failure(chunk).delete)
+        with_backoff(lambda: self._failure(chunk).delete(**once()))
 
     def failures(self) -> list[Failure]:
         """All failures that were not replayed, by chunk."""
@@ -189,7 +182,7 @@ class FirestoreCompletion:
             batch = self._client.batch()
             for document in documents:
                 batch.delete(document.reference)
-            batch.commit()
+            batch.commit(**once())
 
         with_backoff(commit)
 
@@ -198,12 +191,17 @@ class FirestoreCompletion:
         query = collection.order_by("__name__").limit(PAGE)
         if fields is not None:
             query = query.select(fields)
-        page = with_backoff(query.get)
+        page = _page(query)
         while page:
             yield page
             if len(page) < PAGE:
                 return
-            page = with_backoff(query.start_after(page[-1]).get)
+            page = _page(query.start_after(page[-1]))
+
+
+def _page(query: Any) -> list[Any]:
+    found: list[Any] = with_backoff(lambda: query.get(**once()))
+    return found
 
 
 def _as_fields(failure: Failure) -> dict[str, Any]:
@@ -217,28 +215,6 @@ def _as_failure(fields: dict[str, Any]) -> Failure:
         "state": State(fields["state"]),
         "started": tuple(fields["started"]),
     }
-    return Failure(**(fields | other))
-
-
-def with_backoff(call: Callable[[], T], also: Callable[[Exception], bool] = lambda error: False) -> T:
-    """The result of `call`, made again with growing, random pauses after passing faults and `also`."""
-    from google.api_core.retry import Retry
-
-    passing = transient_errors()
-    retry = Retry(
-        predicate=lambda error: isinstance(error, passing) or also(error),
-        initial=0.02,
-        multiplier=1.5,
-        maximum=10.0,
-        timeout=DEADLINE_SECONDS,
-        on_error=lambda error: _log.debug("tried again: %s", error),
-    )
-    answer: T = retry(call)()
-    return answer
-
-
-def lost_race(error: Exception) -> bool:
-    """Whether a write failed because the document was changed, made or deleted since it was read."""
-    from google.api_core import exceptions
-
-    return isinstance(error, exceptions.FailedPrecondition | exceptions.AlreadyExists | exceptions.NotFound)
+    # A later release may note more.
+    known = {name: value for name, value in fields.items() if name in Failure.__dataclass_fields__}
+    return Failure(**(known | other))

@@ -55,16 +55,23 @@ class Sums:
         self._records = records
         self._known: dict[Key, float] = {}
         self._slow: set[int] = set()
+        self._errors: list[Exception] = []
+        self._answers = 0
 
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
         """As `shared.run.ports.Completion.progress`. Raises the service's error for what it does not answer in
-        time, and never did."""
+        time, and never did, and where it answered nothing at all."""
         until = time.monotonic() + SECONDS
+        self._errors, self._answers, slow = [], 0, set(self._slow)
         wanted = sorted(set(layers))
         with ThreadPoolExecutor(THREADS) as pool:
             for layer in self._ask_whole([layer for layer in wanted if not self._is_large(layer)], pool, until):
                 self._slow.add(layer)
             self._ask_parts([layer for layer in wanted if self._is_large(layer)], pool, until)
+        if self._errors and not self._answers:
+            # No query was too large: nothing answers.
+            self._slow = slow
+            raise self._errors[0]
         return {layer: self._progress(layer) for layer in wanted}
 
     def forget(self) -> None:
@@ -105,9 +112,12 @@ class Sums:
         """Keeps an answer; False for a query that took too long. Any other error is raised if nothing is known."""
         if not isinstance(answer, Exception):
             self._known[key] = answer
-        elif isinstance(answer, _too_long()):
+            self._answers += 1
+            return True
+        self._errors.append(answer)
+        if isinstance(answer, _too_long()):
             return False
-        elif key not in self._known:
+        if key not in self._known:
             raise answer
         return True
 

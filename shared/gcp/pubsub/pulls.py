@@ -9,17 +9,18 @@ a stream again.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from shared.errors import StateError
 from shared.gcp.clients import Backoff, api_errors, pubsub_call, pubsub_message, routed, transient_errors
+from shared.run.turns import AT_HAND, Turns
 
 SETTLE_SECONDS = 5.0
 """How long an answer is tried: a worker that is told to stop has ten seconds."""
@@ -107,9 +108,9 @@ class Pulls:
         self._max_lease = max_lease
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._ready: list[tuple[int, int, PubSubDelivery]] = []
+        self._ready: dict[int, deque[PubSubDelivery]] = {layer: deque() for layer in sorted(names, reverse=True)}
+        self._turns = Turns()
         self._held: dict[str, PubSubDelivery] = {}
-        self._order = itertools.count()
         self._threads: list[threading.Thread] = []
         self._asking = 0
         self._error: Exception | None = None
@@ -118,7 +119,8 @@ class Pulls:
         """Whether a pull has been answered; one that found nothing in its time counts if there was a connection."""
 
     def take(self, timeout: float) -> PubSubDelivery | None:
-        """The next delivery of the highest layer, or None after `timeout` seconds.
+        """The next delivery of the highest layer, and there of the graph that was served longest ago; None
+        after `timeout` seconds.
 
         Raises StateError without the subscription and after `close`, and the service's error when it
         refuses to deliver.
@@ -128,13 +130,19 @@ class Pulls:
                 self._start()
             self._asking += 1
             self._changed.notify_all()
-            self._wait(lambda: bool(self._ready or self._error), timeout)
+            self._wait(lambda: any(self._ready.values()) or bool(self._error), timeout)
             self._asking -= 1
             if self._closing.is_set():
                 raise StateError("the queue is closed")
             if self._error:
                 raise self._error
-            return heapq.heappop(self._ready)[2] if self._ready else None
+            ready = next((ready for ready in self._ready.values() if ready), None)
+            if ready is None:
+                return None
+            chosen = self._turns.choose([delivery.data for delivery in itertools.islice(ready, AT_HAND)])
+            delivery = ready[chosen]
+            del ready[chosen]
+            return delivery
 
     def settle(self, deliveries: list[PubSubDelivery], method: str, **arguments: int) -> None:
         """Ends the leases of deliveries of one layer by a call, once each; a failure is only logged."""
@@ -172,13 +180,23 @@ class Pulls:
         self._channel.subscribe(self._note_state)
         works: list[tuple[Callable[..., None], tuple[int, ...]]] = [(self._pull, (layer,)) for layer in self._names]
         for work, arguments in [*works, (self._keep, ())]:
-            thread = threading.Thread(target=work, args=arguments, daemon=True)
+            thread = threading.Thread(target=self._kept, args=(work, *arguments), daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def _note_state(self, state: Any) -> None:
         """Called by gRPC when the state of the connection changes."""
         self._connected = state.name == "READY"
+
+    def _kept(self, work: Callable[..., None], *arguments: int) -> None:
+        """Does the work of a thread; whatever ends it (no memory for the library, say) is the taker's error, who
+        would wait for ever otherwise."""
+        try:
+            work(*arguments)
+        except Exception as error:
+            with self._changed:
+                self._error = self._error or error
+                self._changed.notify_all()
 
     def _wait(self, something: Callable[[], bool], timeout: float | None = None) -> None:
         self._changed.wait_for(lambda: self._closing.is_set() or something(), timeout)
@@ -204,7 +222,7 @@ class Pulls:
         """Keeps messages of a layer at hand until the pulls are closed, or refused."""
         from google.api_core.exceptions import DeadlineExceeded
 
-        name = self._names[layer]
+        name, failed = self._names[layer], 0
         stub = pubsub_call(self._channel, "Subscriber", "Pull")
         while not self._closing.is_set():
             room = self._room(layer)
@@ -212,7 +230,7 @@ class Pulls:
             try:
                 with api_errors(f"there is no subscription {name}; create it first"):
                     answer = stub(request, timeout=PULL_SECONDS, metadata=routed("subscription", name))
-                received = answer.received_messages
+                received, failed = answer.received_messages, 0
                 self.answered = True
                 self._arrived([PubSubDelivery(self, layer, message) for message in received])
                 if not received:
@@ -221,13 +239,11 @@ class Pulls:
                 # The service lets a pull for nothing run into its deadline; so does a network that is not there.
                 self.answered = self.answered or self._connected
             except transient_errors() as error:
-                _log.debug("pulling from %s failed, and goes on: %s", name, error)
+                failed += 1
+                # Once it is no moment's matter, and seldom after that.
+                level = logging.WARNING if failed % 64 == 3 else logging.DEBUG
+                _log.log(level, "pulling from %s failed %d times, and goes on: %s", name, failed, error)
                 self._closing.wait(random.uniform(0.1, 2.0))
-            except Exception as error:
-                with self._changed:
-                    self._error = error
-                    self._changed.notify_all()
-                return
 
     def _arrived(self, deliveries: list[PubSubDelivery]) -> None:
         with self._changed:
@@ -236,7 +252,7 @@ class Pulls:
         self._extend(deliveries)
         with self._changed:
             for delivery in deliveries:
-                heapq.heappush(self._ready, (-delivery.layer, next(self._order), delivery))
+                self._ready[delivery.layer].append(delivery)
             self._changed.notify_all()
 
     def _keep(self) -> None:

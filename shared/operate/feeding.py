@@ -1,0 +1,162 @@
+"""Layer 2 of a large run is queued some at a time, so that the queue of a layer holds few messages of each graph.
+
+Why: a layer has one subscription for all graphs, and Pub/Sub hands its messages out in no order that could be
+relied on, often the oldest first. With a million messages of one graph in it a second one would wait for days. So
+each run has about as many messages there as workers take in `AHEAD_SECONDS`, whoever it is, and what two runs get
+is about the same. Fewer messages also never come near the seven days after which Pub/Sub drops them.
+
+    queued.json     the run, how many chunks of the shuffled order are queued, and how many were done when
+
+Who feeds: any worker of layer 2, one at a time (a turn on the board), every `LOOK_SECONDS`, at work or idle.
+Invariants: messages are published before it is noted how many, so a crash between has some published twice, and
+none lost; without the object, or with one of another run, everything counts as queued.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import islice
+
+from shared.errors import DataError
+from shared.plan.grid import Chunk
+from shared.plan.shuffle import shuffled
+from shared.run.backend import Backend
+from shared.run.events import Event
+from shared.run.ports import Board, Completion, Queue, Storage
+from shared.run.record import RunRecord
+from shared.run.registry import Registry, graph_folder
+
+QUEUED_NAME = "queued.json"
+
+LOOK_SECONDS = 20.0
+AHEAD_SECONDS = 120.0
+LEAST, MOST = 5_000, 200_000
+"""Messages that a run has waiting, at the speed at which it goes: so many at first, and never more."""
+
+TURN = "feeding"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """How far layer 2 of a run is queued: `count` chunks of its order; `done` of them were at `when` (seconds
+    since 1970), by which the speed of the run is known."""
+
+    run: str
+    count: int
+    done: int
+    when: float
+
+    @classmethod
+    def decode(cls, data: bytes, file: str) -> Queued:
+        """The object in a file's bytes; DataError if it is none."""
+        try:
+            fields = json.loads(data)
+            run, count, done = str(fields["run"]), int(fields["count"]), int(fields["done"])
+            return cls(run, count, done, float(fields["when"]))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise DataError(file, "-", f"does not say how much is queued ({error!r}); delete it") from error
+
+
+def read_queued(record: RunRecord, scratch: Storage) -> Queued | None:
+    """How far layer 2 is queued; None where all of it is."""
+    data = scratch.get([QUEUED_NAME])[QUEUED_NAME]
+    found = None if data is None else Queued.decode(data, f"{scratch.folder}/{QUEUED_NAME}")
+    return found if found is not None and found.run == record.run else None
+
+
+def write_queued(scratch: Storage, queued: Queued) -> None:
+    """Notes how far layer 2 is queued."""
+    scratch.put(QUEUED_NAME, json.dumps(asdict(queued), sort_keys=True).encode())
+
+
+def in_order(record: RunRecord, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+    """The chunks of layer 2 at some places of the run's shuffled order."""
+    plan = record.plan
+    numbers = islice(shuffled(plan.total(2), record.timestamp_ms), start, stop)
+    return (plan.chunk_at(2, number) for number in numbers)
+
+
+def queue_first(record: RunRecord, scratch: Storage, queue: Queue, when: float, least: int = LEAST) -> int:
+    """Queues the first chunks of layer 2, all of a small run; how many there are in all."""
+    total = record.plan.total(2)
+    queue.publish(2, map(record.message, in_order(record, 0, least)))
+    if total > least:
+        write_queued(scratch, Queued(record.run, least, 0, when))
+    return total
+
+
+def more_to_queue(queued: Queued, total: int, done: int, dead: int, now: float, least: int = LEAST) -> int:
+    """How many more chunks of a layer are queued now: up to what the run does in `AHEAD_SECONDS`, once half of
+    that is done."""
+    seconds = max(now - queued.when, 1.0)
+    wanted = min(MOST, max(least, int((done - queued.done) / seconds * AHEAD_SECONDS)))
+    waiting = max(0, queued.count - done - dead)
+    return min(total - queued.count, wanted - waiting) if waiting <= wanted // 2 else 0
+
+
+def feed(
+    record: RunRecord, scratch: Storage, completion: Completion, queue: Queue, now: float, least: int = LEAST
+) -> int:
+    """Queues more of layer 2, if it is time; how many chunks."""
+    queued, total = read_queued(record, scratch), record.plan.total(2)
+    if queued is None or queued.count >= total:
+        return 0
+    done = completion.progress([2])[2].done
+    dead = sum(failure.dead for failure in completion.failures() if failure.chunk.layer == 2)
+    more = more_to_queue(queued, total, done, dead, now, least)
+    if more <= 0:
+        return 0
+    queue.publish(2, map(record.message, in_order(record, queued.count, queued.count + more)))
+    write_queued(scratch, Queued(record.run, queued.count + more, done, now))
+    return more
+
+
+@dataclass
+class Feeder:
+    """Feeds all runs on the board, when it is time and this worker's turn; `clock` gives seconds since 1970."""
+
+    backend: Backend
+    queue: Queue
+    clock: Callable[[], float]
+    least: int = LEAST
+    _next: float = field(default=float("-inf"), init=False)
+
+    def __call__(self) -> None:
+        """Looks, unless that was done a moment ago. Whatever is wrong is left to the next look."""
+        now = self.clock()
+        if now < self._next:
+            return
+        self._next = now + LOOK_SECONDS
+        try:
+            graphs = self._board.graphs() if self._board.claim(TURN, now, LOOK_SECONDS / 2) else []
+        except Exception as error:
+            _log.debug("nothing is fed: %s", error)
+            return
+        for graph in graphs:
+            try:
+                self._feed(graph, now)
+            except Exception as error:
+                _log.warning("graph %s is not fed: %s: %s", graph, type(error).__name__, error)
+
+    def _feed(self, graph: str, now: float) -> None:
+        record = self._registry.record(graph)
+        if record is None or self._registry.control(graph).paused:
+            return
+        completion = self._registry.completion(graph, record.run)
+        count = feed(record, graph_folder(self.backend, graph), completion, self.queue, now, self.least)
+        if count:
+            _log.info(Event.RUN_FED, extra={"fields": {"graph": graph, "run": record.run, "queued": count}})
+
+    @cached_property
+    def _board(self) -> Board:
+        return self.backend.board()
+
+    @cached_property
+    def _registry(self) -> Registry:
+        return Registry(self.backend)
