@@ -177,6 +177,8 @@ def test_a_signal_before_anything(name: str) -> None:
     """While libraries are imported a signal ends a program, and never with a violation's code."""
     program = f"""
 import os, signal, sys
+# As a terminal has it: what starts the tests may have it ignored.
+signal.signal(signal.{name}, signal.default_int_handler if "{name}" == "SIGINT" else signal.SIG_DFL)
 sys.argv = ["jobs.cli", "--version"]
 class Finder:
     def find_spec(self, name, path=None, target=None):
