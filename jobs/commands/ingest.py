@@ -75,6 +75,9 @@ def ingest(
     else:
         say(f"resumed {graph}: queued {sum(run.resume().values()):,} chunks that were not done")
     _build(run, workers, truth)
+    if checked.inventory.strangers:
+        named = ", ".join(checked.inventory.stranger_names[:3])
+        say(f"files that belong to no chunk: {checked.inventory.strangers:,} ({named}, …); they were not read")
 
 
 def _build(run: Run, workers: int, truth: Path | None) -> None:

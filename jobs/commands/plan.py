@@ -54,7 +54,7 @@ def plan(
     prices = load_prices(PRICES)
     say(f"{path}: table {checked.table}")
     put_rows(report.as_rows())
-    for name, value in report.totals():
+    for name, value in [*report.totals(), *checked.inventory.totals()]:
         put(f"{name:24}{value}")
     put_estimate(report, needed, prices)
 

@@ -6,6 +6,8 @@ by their smallest supervoxel. A node that no active edge leaves is final: it get
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from shared.chunks.active import ActiveEdges
@@ -18,9 +20,14 @@ from shared.plan.plan import Plan
 from shared.table.cells import Cells
 from shared.table.columns import atomic_cross_edges
 
+NOTHING: Mapping[str, int] = {}
 
-def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
-    """The rows and the hand-off of a layer-2 chunk; RangeOverflow if its ids do not fit."""
+
+def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges, found: Mapping[str, int] = NOTHING) -> Built:
+    """The rows and the hand-off of a layer-2 chunk; RangeOverflow if its ids do not fit.
+
+    `found` are counts by name for the reports, beside those of the build itself.
+    """
     supervoxels = active.supervoxels
     labels = connected_labels(len(supervoxels), places(supervoxels, active.inside))
     count = int(labels.max(initial=-1)) + 1
@@ -41,6 +48,7 @@ def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
         "final": count if is_root_layer else int((~waits).sum()),
         "disagreements": active.disagreements,
         "unlisted": active.unlisted,
+        **found,
     }
     return Built(
         cells=[

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from shared.errors import ConfigError, Problem
+from shared.plan.edge_rules import EdgeRules
 from shared.plan.explain import explain
-from shared.plan.fields import Location, Name, attempts, only, or_empty, refused
+from shared.plan.fields import MOST_MISSING, Location, Name, attempts, missing, only, or_empty, refused
 from shared.plan.yaml_file import WHOLE_FILE, read_yaml
 
 RAW_INPUT = (
@@ -117,9 +118,26 @@ class IngestSettings(Section):
     # "schema" is a method of every pydantic model, hence the alias.
     table_schema: Literal[2, 3] = Field(default=3, alias="schema", description="the layout of the table")
     auto_queue_parents: bool = Field(default=True, description="whether parents are queued once they are ready")
+    missing_files: Annotated[Any, AfterValidator(missing)] = Field(
+        default=MOST_MISSING, description="what is done about chunks whose files are missing"
+    )
+    one_sided_edges: Literal["refuse", "join"] = Field(
+        default="refuse", description="what is done with edges that only one of two chunks' files has"
+    )
+    edges_beyond_volume: Literal["refuse", "drop"] = Field(
+        default="refuse", description="what is done with edges that lead out of the volume"
+    )
+    unusable_edges: Literal["refuse", "drop"] = Field(
+        default="refuse", description="what is done with edges whose ends are not what they have to be"
+    )
     max_attempts: Annotated[Any, AfterValidator(attempts)] = Field(
         default=5, description="attempts at a chunk before it goes to the dead letters, for all layers or by layer"
     )
+
+    @property
+    def edge_rules(self) -> EdgeRules:
+        """What the plan does with edges that the format does not allow."""
+        return EdgeRules(self.one_sided_edges, self.edges_beyond_volume, self.unusable_edges)
 
 
 class Dataset(Section):
