@@ -464,6 +464,8 @@ HEADERS = (
     Header("no chunk", ("chunk",), (None, [], {}, 5, [2], "2/0_0_0", [2, 0, 0, 0, 0])),
     Header("a wrong highest root", ("max_root",), (-1, 1.5, "1", None, [], True, math.inf, math.nan, 10**30)),
     Header("wrong totals", ("totals",), (None, [], 5, {"a": {}}, {"2": 5}, {"2": {"x": "y"}}, {"-1": {}})),
+    Header("wrong digests", ("digests",), (None, [], 5, {"6": [1, 2]}, {"0": 5}, {"0": [1]}, {"0": [1, 2, 3]})),
+    Header("a wrong digest", ("digests", "0"), ([1.0, 2], [-1, 2], [1, 1 << 64], [True, 2], ["1", 2], None)),
     Header("no sections", ("sections",), (None, {}, 5, [], [[]], [5], [["nodes"]])),
     Header("a wrong name", ("sections", 0, 0), ("far.9", "", None, 5, ["nodes"], "old.0")),
     Header("a wrong type", ("sections", 0, 1), ("<u4", "<f8", "O", None, "object", 8)),

@@ -1,8 +1,7 @@
 """What input files say, read by the rules of the format alone, one number at a time.
 
 The judge over damaged input: files that break a rule must end in an error, files that are whole must
-give the oracle's table, and where two files contradict each other the pipeline may refuse or join what
-either of them joins.
+give the oracle's table, and where two files contradict each other the pipeline has to say so.
 """
 
 from __future__ import annotations
@@ -49,11 +48,6 @@ class Facts:
     def agree(self) -> bool:
         """Whether each edge between two chunks stands in both chunks' files."""
         return all((far, near) in self.sides for near, far in self.sides)
-
-    @property
-    def complete(self) -> bool:
-        """Whether each end of an active edge is a supervoxel of its chunk."""
-        return all(end in self.supervoxels for edge in self.sides for end in edge)
 
 
 def facts_of(volume: Volume) -> Facts:

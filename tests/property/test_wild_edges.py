@@ -21,8 +21,12 @@ from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, edges_name, 
 from shared.operate.remarks import remarks
 from shared.plan.grid import Chunk, neighbour
 from shared.run.done import is_finished
-from shared.work.layer2_inputs import NO_COMPONENT_FILE, NO_EDGE_FILE
-from tests.harness import MemoryRun
+from shared.table.cells import Cells
+from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
+from shared.verify.partition import compare, input_partition, table_partition
+from shared.verify.walk import Report, Walk
+from shared.work.layer2_inputs import NO_COMPONENT_FILE, NO_EDGE_FILE, ONE_SIDED
+from tests.harness import MemoryRun, Shuffling, storage_of
 from tests.oracle import Oracle
 from tests.property.test_oracle import volumes
 from tests.volumes import Volume, edge_list, random_volume
@@ -160,3 +164,81 @@ def test_a_graph_of_nothing_is_an_error(shape: tuple[int, int, int], test: bool)
     assert (
         f"of the {total} chunks of the {'test' if test else 'grid'}, {there} have an edge file" in failure.message
     )
+
+
+def without(volume: Volume, rng: random.Random, share: float) -> tuple[Volume, int, bool]:
+    """The volume with edges between chunks taken out of one of the two files each; how many, and whether an
+    active one was among them."""
+    taken: set[frozenset[int]] = set()
+    active = {frozenset(pair) for pair in volume.active}
+    files = {}
+    for chunk in volume.plan.grid.chunks(2):
+        name = edges_name(chunk)
+        edges = decode_edges(volume.edges.get(name), name, chunk)
+        lists = {}
+        for kind in ("between", "cross"):
+            kept = []
+            for pair in getattr(edges, kind).pairs.tolist():
+                if frozenset(pair) not in taken and rng.random() < share:
+                    taken.add(frozenset(pair))
+                else:
+                    kept.append(pair)
+            lists[kind] = EdgeList(np.array(kept, np.uint64).reshape(-1, 2))
+        if name in volume.edges:
+            files[name] = encode_edges(replace(edges, **lists))
+    return replace(volume, edges=files), len(taken), bool(taken & active)
+
+
+@settings(max_examples=80, deadline=None)
+@given(volumes, st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 1.0]))
+def test_one_sided_edges_are_found_while_building(volume: Volume, seed: int, share: float) -> None:
+    """If an active edge is in one of the two files alone, no run ends, whatever else joins the same nodes; the
+    failure names both files. Inactive ones decide nothing."""
+    harmed, _, active = without(volume, random.Random(seed), share)
+    run = MemoryRun.of(harmed).start().work()
+    assert is_finished(run.record, run.completion) == (not active)
+    for failure in run.completion.failures():
+        assert failure.chunk.layer == 3
+        names = [name for name in map(edges_name, volume.plan.grid.chunks(2)) if name in failure.message]
+        assert len(names) == 2 and "one_sided_edges: join" in failure.message
+
+
+@settings(max_examples=80, deadline=None)
+@given(volumes, st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 1.0]), st.booleans())
+def test_joined_edges(volume: Volume, seed: int, share: float, shuffled: bool) -> None:
+    """With `join` the table is that of whole files, to the byte; the edges are counted, and `verify` agrees."""
+    rng = random.Random(seed)
+    harmed, count, _ = without(volume, rng, share)
+    run = MemoryRun.of(harmed, one_sided_edges="join").start()
+    run.work((lambda queue: Shuffling(queue, rng)) if shuffled else (lambda queue: queue))
+    assert run.raw_table() == MemoryRun.of(volume).start().work().raw_table()
+    assert run.decoded_table() == Oracle(volume.plan, volume.supervoxels, volume.active).table()
+    counts = totals_of(run)
+    assert counts.get(ONE_SIDED, 0) == count and counts["disagreements"] == volume.disagreements
+    assert any(line.startswith(ONE_SIDED) for line in remarks({2: counts})) == (count > 0)
+    _verified(run, harmed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(volumes, st.integers(0, 2**32 - 1))
+def test_verify_agrees_with_what_was_left_out(volume: Volume, seed: int) -> None:
+    """A table built without edges that no rule allows is what `verify` expects of the same files."""
+    rng = random.Random(seed)
+    chunk = rng.choice(list(volume.plan.grid.chunks(2)))
+    more: dict[str, list[tuple[int, int]]] = {}
+    for edges in wrong_edges(volume, chunk, rng).values():
+        for name, edge in edges:
+            more.setdefault(name, []).append(edge)
+    harmed = changed(volume, chunk, **more)
+    _verified(MemoryRun.of(harmed, edges_beyond_volume="drop", unusable_edges="drop").start().work(), harmed)
+
+
+def _verified(run: MemoryRun, volume: Volume) -> None:
+    run.table.write([Cells(META, [META_KEY], [b""]), Cells(VERSION, [VERSION_KEY], [b""])], 1)
+    report = Report()
+    walk = Walk(run.record.plan, run.table, report, keep_links=True)
+    walk.run()
+    found = table_partition(run.record.plan, walk.links)
+    files = storage_of(volume.edges), storage_of(volume.components)
+    compare(found, input_partition(run.record.plan, *files), report.complain)
+    assert report.violations == []
