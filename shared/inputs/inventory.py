@@ -63,7 +63,9 @@ class Inventory:
         return self.looked - self.edges
 
     def totals(self) -> list[tuple[str, str]]:
-        """What a plan says of it, as names and values."""
+        """What a plan says of it, as names and values; nothing if nothing was looked for."""
+        if not self.looked:
+            return []
         of = f"of {self.looked:,}" + ("" if self.whole else f" looked for, a sample of {self.chunks:,}")
         rows = [
             ("no edge file", f"{self.without_edges:,} {of} chunks"),
@@ -73,6 +75,9 @@ class Inventory:
             named = ", ".join(self.stranger_names[:3])
             rows.append(("files of no chunk", f"{self.strangers:,}: {named}{', …' if self.strangers > 3 else ''}"))
         return rows
+
+
+NOT_LOOKED_FOR = Inventory(0)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.errors import ConfigError, IngestError, Problem
 from shared.inputs.folder import InputFolder
-from shared.inputs.inventory import Inventory, take_inventory
+from shared.inputs.inventory import NOT_LOOKED_FOR, Inventory, take_inventory
 from shared.inputs.listing import can_list
 from shared.inputs.names import COMPONENTS, EDGES
 from shared.inputs.reasons import reason_of
@@ -33,7 +33,7 @@ class Checked:
     volume: VolumeFacts
     plan: Plan
     table: str
-    inventory: Inventory
+    inventory: Inventory = NOT_LOOKED_FOR
 
     @property
     def folders(self) -> dict[str, str]:
