@@ -52,6 +52,8 @@ def ingest(
     path = dataset_path(dataset)
     graph = graph or path.stem
     checked = check(path, graph, test, schema)
+    for note in checked.notes:
+        say(f"- {note}")
     backend: Backend
     try:
         backend = started_backend()

@@ -46,6 +46,19 @@ class Checked:
         }
 
     @property
+    def notes(self) -> list[str]:
+        """What of the dataset has no effect here, though it is no mistake."""
+        found = [
+            f"{name}: a section of another tool; it is kept in the run record and has no effect here"
+            for name in self.dataset.foreign_sections
+        ]
+        if self.dataset.ingest_config.AGGLOMERATION is not None:
+            found.append(
+                "ingest_config.AGGLOMERATION: the processed files in EDGES and COMPONENTS are read, not raw output"
+            )
+        return found
+
+    @property
     def instance(self) -> str | None:
         """The Bigtable instance that the dataset names."""
         return self.dataset.backend_client.CONFIG.INSTANCE
@@ -58,7 +71,11 @@ class Checked:
         """The configuration as given, but for paths that are relative to its file."""
         raw, source = self.dataset.raw, self.dataset.data_source
         locations = {"EDGES": source.EDGES, "COMPONENTS": source.COMPONENTS, "WATERSHED": source.WATERSHED}
-        return {**raw, "data_source": {**raw["data_source"], **locations}}
+        found = {**raw, "data_source": {**raw["data_source"], **locations}}
+        agglomeration = self.dataset.ingest_config.AGGLOMERATION
+        if agglomeration is not None:
+            found["ingest_config"] = {**raw["ingest_config"], "AGGLOMERATION": agglomeration}
+        return found
 
     def record(self, graph: str, run: str, timestamp_ms: int, truth: str | None = None) -> RunRecord:
         """The record of a run of it."""

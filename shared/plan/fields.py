@@ -44,17 +44,6 @@ def only(allowed: object, why: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def refused(why: str) -> AfterValidator:
-    """Refuses every value but null, which counts as not given."""
-
-    def check(value: Any) -> Any:
-        if value is not None:
-            raise refusal(f"is refused: {why}")
-        return value
-
-    return AfterValidator(check)
-
-
 def attempts(value: Any) -> Any:
     """Refuses what is no number of attempts, and no mapping from layers (as texts) to such numbers.
 

@@ -10,11 +10,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import threading
 import uuid
 from collections.abc import Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import brotli
@@ -25,6 +22,7 @@ from shared.errors import IngestError, PermanentError, Unreachable
 from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, encode_edges
 from shared.inputs.folder import SIBLINGS, CannotList, InputFolder, plain_location
 from shared.plan.grid import Chunk
+from tests.web_server import serving
 
 DATA = encode_edges(ChunkEdges(inside=EdgeList()))
 NAME = "edges_0_0_0.proto.zst"
@@ -138,43 +136,11 @@ def test_one_function_opens_for_check_and_worker(tmp_path: Path) -> None:
     assert folder.get([NAME]) == {NAME: DATA} and list(folder.names()) == [NAME]
 
 
-class Web(BaseHTTPRequestHandler):
-    """Serves one file; other names get the status that they are."""
-
-    def __init__(self, files: dict[str, bytes], head: bool, *arguments: object) -> None:
-        self.files, self.head = files, head
-        super().__init__(*arguments)
-
-    def do_GET(self) -> None:
-        name = self.path.rsplit("/", 1)[1]
-        data = self.files.get(name, b"")
-        self.send_response(200 if name in self.files else int(name) if name.isdecimal() else 404)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def do_HEAD(self) -> None:
-        if self.head:
-            self.do_GET()
-        else:
-            self.send_response(405)
-            self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 @pytest.fixture(params=[True, False], ids=["HEAD", "no HEAD"])
 def web(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A web server on a free port, one that answers HEAD and one that does not."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Web, {NAME: DATA}, request.param))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/data"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """A web server that answers HEAD, and one that does not."""
+    with serving({NAME: DATA}, request.param) as address:
+        yield f"{address}/data"
 
 
 def test_web_server(web: str) -> None:
