@@ -9,7 +9,7 @@ from shared.environment import EMULATORS
 from shared.errors import StateError
 from shared.gcp.clients import Endpoints
 from shared.gcp.progress import GoogleProgress
-from shared.inputs.folder import InputFolder
+from shared.inputs.folder import InputFiles
 from shared.run.ports import DEAD, Delivery, Folder, Queue, Table
 
 MAX_LEASE_SECONDS = 168 * 3600
@@ -28,7 +28,7 @@ class GoogleBackend(GoogleProgress):
 
     def inputs(self, folder: str) -> Folder:
         """Input files of a disk, bucket or web server."""
-        return InputFolder(folder)
+        return InputFiles(folder)
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """A connection to Pub/Sub."""

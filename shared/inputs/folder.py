@@ -42,7 +42,7 @@ def plain_location(location: str) -> str:
     return _TAIL.sub("", _FORMATS.sub("", location))
 
 
-class InputFolder:
+class InputFiles:
     """One folder of input files; answers `shared.run.ports.Folder`.
 
     Raises IngestError, here for a location that cannot be understood, and in every method for what cannot

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared.inputs.folder import CannotList, InputFolder
+from shared.inputs.folder import CannotList, InputFiles
 from shared.inputs.names import COMPONENTS, EDGES, Almost, Kind
 from shared.plan.grid import Chunk, Grid
 from shared.plan.shuffle import shuffled
@@ -105,7 +105,7 @@ class _Names:
                 self.almost.append(almost)
 
 
-def take_inventory(edges: InputFolder, components: InputFolder, grid: Grid) -> Inventory:
+def take_inventory(edges: InputFiles, components: InputFiles, grid: Grid) -> Inventory:
     """Looks for the files of a grid; raises what the folders raise."""
     folders = ((edges, EDGES), (components, COMPONENTS))
     small = grid.chunk_total(2) <= LISTED
@@ -148,7 +148,7 @@ def take_inventory(edges: InputFolder, components: InputFolder, grid: Grid) -> I
     )
 
 
-def _listed(folder: InputFolder, kind: Kind, grid: Grid, whole: bool) -> tuple[_Names, bool]:
+def _listed(folder: InputFiles, kind: Kind, grid: Grid, whole: bool) -> tuple[_Names, bool]:
     """The names of a folder, or of a large one the first, and whether these are all."""
     found = _Names(kind, grid, folder.takes_siblings)
     names = folder.names(kind.prefix)
@@ -159,7 +159,7 @@ def _listed(folder: InputFolder, kind: Kind, grid: Grid, whole: bool) -> tuple[_
         return found, False
 
 
-def _asked_for(folder: InputFolder, kind: Kind, chunks: Iterable[Chunk]) -> set[Chunk]:
+def _asked_for(folder: InputFiles, kind: Kind, chunks: Iterable[Chunk]) -> set[Chunk]:
     """Those of some chunks that have a file."""
     names = {kind.name(chunk): chunk for chunk in chunks}
     return {names[name] for name, there in folder.has(list(names)).items() if there}

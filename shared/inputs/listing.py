@@ -7,7 +7,7 @@ request; nothing is written.
 from __future__ import annotations
 
 from shared.bucket_credentials import used_for
-from shared.inputs.folder import CannotList, InputFolder
+from shared.inputs.folder import CannotList, InputFiles
 from shared.inputs.names import Kind
 from shared.inputs.reasons import reason_of
 
@@ -18,7 +18,7 @@ def can_list(location: str, kind: Kind, may_be_empty: bool = False) -> str | Non
     Where a protocol has no listings nothing is known here of what the folder holds.
     """
     try:
-        folder = InputFolder(location)
+        folder = InputFiles(location)
         fits = (name for name in folder.names(kind.prefix) if kind.chunk_of(name, folder.takes_siblings))
         first = next(fits, None) or may_be_empty
     except CannotList:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared.classify import Classifier, Classify
 from shared.files import CloudFilesStorage, bucket_errors
-from shared.inputs.folder import InputFolder
+from shared.inputs.folder import InputFiles
 from shared.memory.completion import MemoryCompletion, MemoryOrphans
 from shared.memory.dispatch import MemoryBoard
 from shared.memory.queue import MemoryBroker
@@ -42,7 +42,7 @@ class MemoryBackend:
 
     def inputs(self, folder: str) -> Folder:
         """Objects in memory, or input files of a disk, bucket or web server."""
-        return self.storage(folder) if folder.startswith(MEMORY) else InputFolder(folder)
+        return self.storage(folder) if folder.startswith(MEMORY) else InputFiles(folder)
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """Another opening of the one broker."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError, IngestError, Problem
-from shared.inputs.folder import InputFolder
+from shared.inputs.folder import InputFiles
 from shared.inputs.inventory import NOT_LOOKED_FOR, Inventory, take_inventory
 from shared.inputs.listing import can_list
 from shared.inputs.names import COMPONENTS, EDGES
@@ -143,7 +143,7 @@ def _look_into(dataset: Dataset, file: str, plan: Plan) -> tuple[Inventory, list
     """What there is of the input files, and what is wrong with it."""
     source, setting = dataset.data_source, dataset.chunkedgraph_ingest.missing_files
     try:
-        edges, components = InputFolder(source.EDGES), InputFolder(source.COMPONENTS)
+        edges, components = InputFiles(source.EDGES), InputFiles(source.COMPONENTS)
         inventory = take_inventory(edges, components, plan.grid)
         found = missing_problems(setting, inventory, plan.grid)
         found += Sample(plan, edges, components, setting).problems(inventory)

@@ -18,7 +18,7 @@ from shared.chunks.labels import Flags
 from shared.errors import DataError
 from shared.inputs.components import components_name, decode_components
 from shared.inputs.edges import decode_edges, edges_name
-from shared.inputs.folder import InputFolder
+from shared.inputs.folder import InputFiles
 from shared.inputs.inventory import Inventory
 from shared.operate.missing import SETTING, Found
 from shared.plan.edge_rules import REFUSE
@@ -40,8 +40,8 @@ class Sample:
     """Reads from the folders of a dataset; `problems` has all that was found."""
 
     plan: Plan
-    edges: InputFolder
-    components: InputFolder
+    edges: InputFiles
+    components: InputFiles
     missing_files: str | float
 
     def problems(self, found: Inventory) -> Found:

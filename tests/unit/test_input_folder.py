@@ -20,7 +20,7 @@ import zstandard
 
 from shared.errors import IngestError, PermanentError, Unreachable
 from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, encode_edges
-from shared.inputs.folder import SIBLINGS, CannotList, InputFolder, plain_location
+from shared.inputs.folder import SIBLINGS, CannotList, InputFiles, plain_location
 from shared.plan.grid import Chunk
 from tests.web_server import serving
 
@@ -48,7 +48,7 @@ def test_packed_files_of_a_disk(tmp_path: Path, end: str) -> None:
     from cloudfiles import CloudFiles
 
     (tmp_path / (NAME + end)).write_bytes(PACK[end](DATA))
-    folder = InputFolder(f"file://{tmp_path}")
+    folder = InputFiles(f"file://{tmp_path}")
     theirs = CloudFiles(f"file://{tmp_path}", progress=False).get(NAME)
     ours = folder.get([NAME])[NAME]
     chunk = Chunk(2, 0, 0, 0)
@@ -67,7 +67,7 @@ def test_moved_between_disk_and_bucket(tmp_path: Path, compress: str | None) -> 
     found = []
     for location in (f"file://{tmp_path}", f"mem://{uuid.uuid4().hex}"):
         CloudFiles(location, progress=False).put(NAME, DATA, compress=compress)
-        folder = InputFolder(location)
+        folder = InputFiles(location)
         assert folder.has([NAME]) == {NAME: True}
         found.append(decode_edges(folder.get([NAME])[NAME], NAME, Chunk(2, 0, 0, 0)).inside.pairs.tolist())
     assert found[0] == found[1]
@@ -76,7 +76,7 @@ def test_moved_between_disk_and_bucket(tmp_path: Path, compress: str | None) -> 
 def test_nothing_there(tmp_path: Path) -> None:
     """A file that is not there is None, on a disk and in a bucket."""
     for location in (f"file://{tmp_path}", f"mem://{uuid.uuid4().hex}"):
-        folder = InputFolder(location)
+        folder = InputFiles(location)
         assert folder.get([NAME, "a/b"]) == {NAME: None, "a/b": None}
         assert folder.has([NAME]) == {NAME: False}
 
@@ -85,7 +85,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_links_to_nothing(tmp_path: Path, end: str) -> None:
     """A link whose file is gone, as annexes and lost mounts leave them, is an error that names it."""
     (tmp_path / (NAME + end)).symlink_to(tmp_path / "gone")
-    folder = InputFolder(f"file://{tmp_path}")
+    folder = InputFiles(f"file://{tmp_path}")
     with pytest.raises(PermanentError, match=rf"{NAME}{end} is a link to a file that is not there"):
         folder.get([NAME])
     assert folder.has([NAME]) == {NAME: True}
@@ -96,12 +96,12 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "edges").mkdir()
     (tmp_path / "edges" / NAME).mkdir()
     with pytest.raises(IngestError, match=f"{NAME} cannot be read"):
-        InputFolder(f"file://{tmp_path}/edges").get([NAME])
+        InputFiles(f"file://{tmp_path}/edges").get([NAME])
     with pytest.raises(Unreachable, match="the folder is not there"):
-        InputFolder(f"file://{tmp_path}/gone").get([NAME])
+        InputFiles(f"file://{tmp_path}/gone").get([NAME])
     (tmp_path / "file").touch()
     with pytest.raises(Unreachable, match="the folder is not there"):
-        InputFolder(f"file://{tmp_path}/file").get([NAME])
+        InputFiles(f"file://{tmp_path}/file").get([NAME])
 
 
 @pytest.mark.parametrize("data", [b"noise", brotli.compress(bytes(1 << 26)), brotli.compress(DATA)[:-3]])
@@ -109,7 +109,7 @@ def test_damaged_brotli(tmp_path: Path, data: bytes) -> None:
     """What no magic tells is bounded and checked where it is unpacked."""
     (tmp_path / f"{NAME}.br").write_bytes(data)
     with pytest.raises(PermanentError, match=rf"{NAME}\.br"):
-        InputFolder(f"file://{tmp_path}").get([NAME])
+        InputFiles(f"file://{tmp_path}").get([NAME])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_formats_say_nothing_of_a_place(given: str, plain: str) -> None:
 def test_one_function_opens_for_check_and_worker(tmp_path: Path) -> None:
     """A location with a format's name opens like the one without."""
     (tmp_path / NAME).write_bytes(DATA)
-    folder = InputFolder(f"precomputed://file://{tmp_path}")
+    folder = InputFiles(f"precomputed://file://{tmp_path}")
     assert folder.folder == f"file://{tmp_path}"
     assert folder.get([NAME]) == {NAME: DATA} and list(folder.names()) == [NAME]
 
@@ -145,7 +145,7 @@ def web(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def test_web_server(web: str) -> None:
     """Files of a web server are read, and names asked for, as there are no listings."""
-    folder = InputFolder(web)
+    folder = InputFiles(web)
     assert folder.get([NAME, "none"]) == {NAME: DATA, "none": None}
     assert folder.has([NAME, "none"]) == {NAME: True, "none": False}
     with pytest.raises(CannotList):
@@ -154,7 +154,7 @@ def test_web_server(web: str) -> None:
 
 def test_web_server_that_says_neither_yes_nor_no(web: str) -> None:
     """An answer other than "not there" is an error, though cloud-files takes 403 for missing."""
-    folder = InputFolder(web)
+    folder = InputFiles(web)
     for ask in (folder.get, folder.has):
         with pytest.raises(PermanentError, match="the server answers 403"):
             ask(["403"])
@@ -165,4 +165,4 @@ def test_web_server_that_says_neither_yes_nor_no(web: str) -> None:
 def test_no_server(web: str) -> None:
     """A server that cannot be reached is an error with folder and name."""
     with pytest.raises(IngestError, match=f"{NAME} cannot be asked for"):
-        InputFolder("http://127.0.0.1:1/data").has([NAME])
+        InputFiles("http://127.0.0.1:1/data").has([NAME])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.inputs import inventory as module
-from shared.inputs.folder import SIBLINGS, InputFolder
+from shared.inputs.folder import SIBLINGS, InputFiles
 from shared.inputs.inventory import Inventory, take_inventory
 from shared.inputs.names import COMPONENTS, EDGES, Almost, Kind
 from shared.operate.missing import missing_problems
@@ -62,12 +62,12 @@ def test_other_names(name: str) -> None:
     assert EDGES.chunk_of(name, siblings=True) is None and EDGES.almost(name) is None
 
 
-def fill(folder: Path, kind: Kind, *chunks: tuple[int, int, int]) -> InputFolder:
+def fill(folder: Path, kind: Kind, *chunks: tuple[int, int, int]) -> InputFiles:
     """A folder with empty files of these chunks."""
     folder.mkdir(exist_ok=True)
     for coords in chunks:
         (folder / kind.name(Chunk(2, *coords))).touch()
-    return InputFolder(f"file://{folder}")
+    return InputFiles(f"file://{folder}")
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "asked for"])
@@ -102,7 +102,7 @@ def test_a_sample_of_a_large_grid(monkeypatch: pytest.MonkeyPatch) -> None:
         [(kind.name(chunk), b"x") for kind in (EDGES, COMPONENTS) for chunk in grid.chunks(2) if chunk.x < 10],
         compress=None,
     )
-    folder = InputFolder(location)
+    folder = InputFiles(location)
     found = take_inventory(folder, folder, grid)
     assert (found.chunks, found.looked, found.whole) == (200, 40, False)
     assert 5 < found.edges < 35 and found.bare == 0
