@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from jobs.console import Ended
+from jobs.console import Ended, some
 from jobs.deployed import dispatch_now
 from jobs.local.cloudrun import LocalCloudRun
 from jobs.output import say
@@ -12,6 +12,7 @@ from jobs.progress import watch
 from shared.exit_codes import Exit
 from shared.gcp.backend import GoogleBackend
 from shared.memory.backend import MemoryBackend
+from shared.operate.causes import causes
 from shared.operate.replay import current_failures
 from shared.operate.run import Run
 from shared.operate.status import RunStatus
@@ -67,8 +68,9 @@ def _watch_cloud(run: Run, backend: GoogleBackend) -> RunStatus:
 def _say_failed(run: Run, failures: list[Failure]) -> None:
     dead = [failure for failure in failures if failure.state is State.DEAD]
     discarded = sum(failure.state is State.DISCARDED for failure in failures)
-    for failure in dead[:10]:
-        say(f"chunk {failure.chunk}: {failure.error}: {failure.message}")
+    for cause in causes(dead)[:10]:
+        chunks = some([failure.chunk for failure in cause.failures])
+        say(f"chunk{'s' if len(cause.failures) > 1 else ''} {chunks}: {cause.error}: {cause.text}")
     if isinstance(run.backend, MemoryBackend):
         say(
             f"chunks in the dead letters: {len(dead):,}; what is left waits for them. The run was in memory and is "

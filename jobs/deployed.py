@@ -17,6 +17,7 @@ from shared.estimate.needs import needs
 from shared.estimate.report import describe
 from shared.estimate.schedule import rounded_gib
 from shared.gcp.backend import GoogleBackend
+from shared.inputs.folder import plain_location
 from shared.operate.check import Checked
 from shared.run.registry import Registry
 
@@ -95,5 +96,5 @@ def _local_folders(checked: Checked, dataset: str) -> list[Problem]:
     return [
         Problem(dataset, key, folder, told)
         for key, folder in folders.items()
-        if folder.startswith("file://") or "://" not in folder
+        if plain_location(folder).startswith("file://") or "://" not in folder
     ]

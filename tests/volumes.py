@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -82,6 +82,15 @@ def random_volume(
                         for side, pair in ((chunk, (a, b)), (other, (b, a))):
                             kind[side].append(pair[::-1] if rng.random() < 0.1 else pair)
 
+    # A run over nothing is an error, a test run too: where a test run builds there is an edge at least.
+    middle = Plan(grid, plan.ids, test=True).top
+    tested = grid.children(middle) or [middle]
+    if not any(inside[chunk] or between[chunk] or cross[chunk] for chunk in tested):
+        pair = [plan.ids.chunk_id(tested[0]._replace(layer=1)) + 5 * size + number for number in range(2)]
+        of_chunk[tested[0]] += pair
+        objects.update(dict.fromkeys(pair, 0))
+        inside[tested[0]].append((pair[0], pair[1]))
+
     listed: dict[Chunk, list[set[int]]] = {}
     for chunk, svs in of_chunk.items():
         known = set(svs).union(*(of_chunk[other] for other in grid.neighbours(chunk).values()))
@@ -113,6 +122,12 @@ def random_volume(
                     volume.active.add((a, b))
                 volume.disagreements += same(chunk, (a, b)) != same(other, (a, b))
     return volume
+
+
+def something_to_test(volume: Volume) -> bool:
+    """Whether there is an edge where a test run builds."""
+    plan = replace(volume.plan, test=True)
+    return any(plan.ids.chunk_of(sv)._replace(layer=2) in plan for sv in volume.supervoxels)
 
 
 Point = tuple[tuple[int, int, int], int]

@@ -22,6 +22,7 @@ from jobs.deployed import dispatch_now
 from jobs.local.worker_logs import waiting
 from jobs.output import put, put_json, say
 from shared.errors import StateError
+from shared.operate.causes import Cause, causes
 from shared.operate.reasons import in_words, reasons
 from shared.operate.replay import never_built
 from shared.operate.run import Run
@@ -47,10 +48,20 @@ def failed(layer: int | None, chunks: tuple[Chunk, ...], as_json: bool, graph: s
     if as_json:
         kept = [dataclasses.asdict(orphan) | {"data": orphan.data.decode(errors="replace")} for orphan in orphans]
         failures = [dataclasses.asdict(failure) for failure in found]
+        grouped = [
+            {
+                "error": cause.error,
+                "text": cause.text,
+                "chunks": [str(failure.chunk) for failure in cause.failures],
+                "holds_up": cause.holds_up(run.record.plan),
+            }
+            for cause in causes(found)
+        ]
         put_json({
             "graph": graph,
             "run": run.record.run,
             "failures": failures,
+            "causes": grouped,
             "waiting": [dataclasses.asdict(reason) for reason in waiting(run, reasons(found))],
             "orphans": kept,
         })  # fmt: skip
@@ -128,19 +139,31 @@ def _say_consequences(run: Run, chunks: list[Chunk]) -> None:
 
 
 def _lines(record: RunRecord, found: list[Failure]) -> list[str]:
-    """A line a chunk, in columns, and below it the error."""
+    """A line a chunk, in columns; below those that failed alike the error, once, and what it holds up."""
     rows = [("chunk", "state", "failed", "not ended", "last", "worker")]
-    for failure in found:
-        limit = record.attempt_limit(failure.chunk.layer)
-        unended = str(len(failure.started)) if failure.started else ""
-        counts = (f"{failure.attempts} of {limit}", unended)
-        state = "waiting" if failure.waiting else str(failure.state)
-        rows.append((str(failure.chunk), state, *counts, failure.when[:19], failure.worker))
+    told: list[list[str]] = [[]]
+    for cause in causes(found):
+        for failure in cause.failures:
+            limit = record.attempt_limit(failure.chunk.layer)
+            unended = str(len(failure.started)) if failure.started else ""
+            counts = (f"{failure.attempts} of {limit}", unended)
+            state = "waiting" if failure.waiting else str(failure.state)
+            rows.append((str(failure.chunk), state, *counts, failure.when[:19], failure.worker))
+            told.append([])
+        told[-1] = _of_cause(record, cause)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    told = [f"    {failure.error}: {_short(failure.message)}" if failure.error else "" for failure in found]
-    below = (text for pair in zip(lines[1:], told, strict=True) for text in pair if text)
-    return [lines[0], *below]
+    return [line for row, below in zip(lines, told, strict=True) for line in (row, *below)]
+
+
+def _of_cause(record: RunRecord, cause: Cause) -> list[str]:
+    several = len(cause.failures) > 1
+    text = cause.text if several else cause.failures[0].message
+    below = [f"    {cause.error}: {_short(text)}"] if cause.error else []
+    above = cause.holds_up(record.plan)
+    if above:
+        below.append(f"    it holds up {len(cause.failures):,} chunks and {above:,} above them")
+    return below
 
 
 def _put_whole(record: RunRecord, failure: Failure) -> None:

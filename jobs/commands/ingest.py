@@ -52,6 +52,8 @@ def ingest(
     path = dataset_path(dataset)
     graph = graph or path.stem
     checked = check(path, graph, test, schema)
+    for note in checked.notes:
+        say(f"- {note}")
     backend: Backend
     try:
         backend = started_backend()
@@ -75,6 +77,9 @@ def ingest(
     else:
         say(f"resumed {graph}: queued {sum(run.resume().values()):,} chunks that were not done")
     _build(run, workers, truth)
+    if checked.inventory.strangers:
+        named = ", ".join(checked.inventory.stranger_names[:3])
+        say(f"files that belong to no chunk: {checked.inventory.strangers:,} ({named}, …); they were not read")
 
 
 def _build(run: Run, workers: int, truth: Path | None) -> None:

@@ -54,7 +54,9 @@ def plan(
     prices = load_prices(PRICES)
     say(f"{path}: table {checked.table}")
     put_rows(report.as_rows())
-    for name, value in report.totals():
+    for note in checked.notes:
+        say(f"- {note}")
+    for name, value in [*report.totals(), *checked.inventory.totals()]:
         put(f"{name:24}{value}")
     put_estimate(report, needed, prices)
 

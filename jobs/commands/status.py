@@ -12,6 +12,7 @@ from jobs.output import console, put, put_json, say
 from jobs.progress import progress_table
 from shared.gcp.backend import GoogleBackend
 from shared.operate.reasons import in_words
+from shared.operate.remarks import remarks
 from shared.operate.run import Run
 
 
@@ -100,3 +101,5 @@ def show_layers(run: Run) -> None:
         f"{atomic['disagreements']:,} edges that the chunks of both sides decide differently (the lower side "
         f"counts), {atomic['unlisted']:,} supervoxels in component files that are in no edge (they get no row)"
     )
+    for remark in remarks(totals):
+        say(remark)

@@ -14,7 +14,7 @@ import itertools
 import json
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from shared.chunks.digest import NONE, Digest
 from shared.chunks.handoff import Face, FaceMap, HandOff
 from shared.errors import DataError
 from shared.plan.grid import FACES, Chunk
@@ -29,7 +30,8 @@ from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
 
 MAGIC = b"CGHO"
-VERSION = 1
+VERSION = 2
+"""Version 1 has no digests; it is read as well, since a run may be begun by one release and ended by another."""
 LEVEL = 1
 """zstd level; hand-offs are read once or a few times and then thrown away."""
 _PREFIX = struct.Struct("<4sBI")
@@ -38,7 +40,9 @@ _COLUMNS = {"near": "<u4", "far": "<u8", "old": "<u8", "new": "<u4"}
 _TYPES = {"nodes": np.dtype("<u8")} | {
     f"{name}.{face}": np.dtype(dtype) for face in FACES for name, dtype in _COLUMNS.items()
 }
-_KEYS = {"chunk", "max_root", "totals", "sections"}
+_KEYS = {1: {"chunk", "max_root", "totals", "sections"}, 2: {"chunk", "digests", "max_root", "totals", "sections"}}
+"""What a header has, by version."""
+_FACE = {str(face): face for face in FACES}
 _MAX_RATIO = 1 << 15
 """No zstd frame holds more than this many times its own bytes; a header that claims more is damaged or hostile."""
 
@@ -54,6 +58,7 @@ def encode_handoff(handoff: HandOff) -> bytes:
         {
             "chunk": list(handoff.chunk),
             "max_root": handoff.max_root,
+            "digests": _by_face(handoff.digests),
             "totals": {str(layer): counts for layer, counts in handoff.totals.items()},
             "sections": sections,
         },
@@ -79,18 +84,19 @@ def decode_handoff(data: bytes, file: str, chunk: Chunk) -> HandOff:
     if named and np.concatenate(named).max() >= len(nodes):
         face = next(face for face, part in faces.items() if max(part.near.max(), part.new.max()) >= len(nodes))
         reader.check(False, f"face {face} names a node that is not there")
-    return HandOff(chunk, nodes, faces, reader.max_root, reader.totals)
+    return HandOff(chunk, nodes, faces, reader.max_root, reader.totals, reader.digests)
 
 
 def decode_face_map(data: bytes, file: str, chunk: Chunk, face: int) -> FaceMap:
     """Only the map of one face of a hand-off; DataError if the bytes are not one of `chunk`."""
     reader = _Reader(data, file, chunk)
+    digest = None if reader.digests is None else reader.digests.get(face, NONE)
     if face not in reader.faces:
-        return FaceMap(NO_IDS, NO_IDS)
+        return FaceMap(NO_IDS, NO_IDS, digest)
     old, new, nodes = reader.column(f"old.{face}"), reader.column(f"new.{face}"), reader.nodes()
     good = len(old) == len(new) > 0 and int(new.max()) < len(nodes)
     reader.check(good, f"face {face}: the map is damaged")
-    return FaceMap(old, nodes[new])
+    return FaceMap(old, nodes[new], digest)
 
 
 @lru_cache(maxsize=256)
@@ -98,6 +104,10 @@ def _layout(*faces: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and types of the columns of a hand-off with these faces; those of a face stand together, in order."""
     names = ("nodes", *(f"{name}.{face}" for face in FACES if face in faces for name in _COLUMNS))
     return names, tuple(_TYPES[name].str for name in names)
+
+
+def _by_face(digests: Mapping[int, Digest] | None) -> dict[str, list[int]] | None:
+    return None if digests is None else {str(face): list(digest) for face, digest in digests.items()}
 
 
 def _columns(handoff: HandOff) -> Iterator[tuple[str, npt.NDArray[Any]]]:
@@ -128,21 +138,22 @@ class _Reader:
         start = _PREFIX.size + _CHECKSUM.size
         self.check(len(data) >= start, "it is cut off")
         magic, version, length = _PREFIX.unpack_from(data)
-        self.check(magic == MAGIC and version == VERSION, f"not a hand-off of version {VERSION}")
+        known = magic == MAGIC and version in _KEYS
+        self.check(known, f"not a hand-off of versions {min(_KEYS)} to {VERSION}, which this release knows")
         end = start + length
         self.check(end <= len(data), "it is cut off")
         checksum = zlib.crc32(data[: _PREFIX.size] + data[start:end])
         self.check(_CHECKSUM.unpack_from(data, _PREFIX.size)[0] == checksum, "its header is damaged (checksum)")
         try:
-            found, after = self._take_apart(json.loads(data[start:end]), end)
+            found, after = self._take_apart(json.loads(data[start:end]), version, end)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataError(file, chunk, f"hand-off: its header is damaged ({error})") from error
         self.check(found == chunk, f"it is the hand-off of chunk {found}")
         self.check(after == len(data), f"it has {len(data)} bytes, but its header speaks of {after}")
 
-    def _take_apart(self, header: Any, at: int) -> tuple[Chunk, int]:
+    def _take_apart(self, header: Any, version: int, at: int) -> tuple[Chunk, int]:
         """Takes over what the header says; its chunk, and where the frames end that begin at `at`."""
-        if set(header) != _KEYS:
+        if set(header) != _KEYS[version]:
             raise ValueError(f"its keys are {sorted(header)!r:.200}")
         self.max_root, totals = header["max_root"], header["totals"].items()
         names, dtypes, counts, sizes = zip(*header["sections"], strict=True)
@@ -150,7 +161,13 @@ class _Reader:
         if (names, dtypes) != _layout(*self.faces):
             raise ValueError(f"its columns are {names!r:.200}, of types {dtypes!r:.200}")
         summed = [count for _, of_layer in totals for count in of_layer.values()]
-        _check_counts((*header["chunk"], self.max_root, *counts, *sizes, *summed))
+        found = header["digests"] if version > 1 else None
+        digests = () if found is None else found.items()
+        digested = [number for _, (count, total) in digests for number in (count, total)]
+        _check_counts((*header["chunk"], self.max_root, *counts, *sizes, *summed, *digested))
+        self.digests: dict[int, Digest] | None = {_FACE[face]: (count, total) for face, (count, total) in digests}
+        if found is None:
+            self.digests = None
         self.totals = {_layer(layer): of_layer for layer, of_layer in totals}
         *starts, end = itertools.accumulate(sizes, initial=at)
         self.at = dict(zip(names, zip(counts, starts, sizes, strict=True), strict=True))

@@ -9,12 +9,13 @@ of an edge is the other side's node as it was one layer lower (for layer 2: a su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from shared.chunks.digest import NONE, Digest
 from shared.errors import DataError
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, IdLayout, Ids
@@ -32,10 +33,14 @@ def _no_positions() -> Positions:
 
 @dataclass(frozen=True)
 class FaceMap:
-    """Nodes behind a face by what neighbours know them as: `old` sorted (n,) uint64, `new` (n,) ids."""
+    """Nodes behind a face by what neighbours know them as: `old` sorted (n,) uint64, `new` (n,) ids.
+
+    `digest` is of the supervoxels' active edges through the face, None where it is not known.
+    """
 
     old: Ids
     new: Ids
+    digest: Digest | None = None
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,27 @@ class Face:
 @dataclass(frozen=True)
 class HandOff:
     """What `chunk` leaves: waiting `nodes` (n,) uint64, its `faces` with edges, the highest root
-    segment made so far below it, and counts for the reports."""
+    segment made so far below it, and counts for the reports.
+
+    `digests` has, for layer 2, the digest of the active edges through each face that has any; None where they
+    are not known, as in hand-offs of older releases.
+    """
 
     chunk: Chunk
     nodes: Ids
     faces: dict[int, Face]
     max_root: int
     totals: Totals
+    digests: Mapping[int, Digest] | None = None
+
+    def digest(self, face: int) -> Digest | None:
+        """The digest of the active edges through a face; None if it is not known."""
+        return None if self.digests is None else self.digests.get(face, NONE)
 
     def face_map(self, face: int) -> FaceMap:
         """The map that the chunk behind `face` lifts its far ends by; empty if nothing leaves there."""
         found = self.faces.get(face, Face())
-        return FaceMap(found.old, self.nodes[found.new])
+        return FaceMap(found.old, self.nodes[found.new], self.digest(face))
 
 
 def check_inside(ids: IdLayout, parts: Sequence[tuple[Chunk, Ids, str]]) -> None:

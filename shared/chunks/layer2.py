@@ -6,9 +6,12 @@ by their smallest supervoxel. A node that no active edge leaves is final: it get
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from shared.chunks.active import ActiveEdges
+from shared.chunks.digest import Digest, face_digests
 from shared.chunks.emit import Built, counter_cells, edge_cells, final_cells, leaving_faces, node_cells
 from shared.chunks.handoff import HandOff
 from shared.chunks.labels import connected_labels, places, split_rows, unique_rows
@@ -18,9 +21,14 @@ from shared.plan.plan import Plan
 from shared.table.cells import Cells
 from shared.table.columns import atomic_cross_edges
 
+NOTHING: Mapping[str, int] = {}
 
-def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
-    """The rows and the hand-off of a layer-2 chunk; RangeOverflow if its ids do not fit."""
+
+def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges, found: Mapping[str, int] = NOTHING) -> Built:
+    """The rows and the hand-off of a layer-2 chunk; RangeOverflow if its ids do not fit.
+
+    `found` are counts by name for the reports, beside those of the build itself.
+    """
     supervoxels = active.supervoxels
     labels = connected_labels(len(supervoxels), places(supervoxels, active.inside))
     count = int(labels.max(initial=-1)) + 1
@@ -41,25 +49,31 @@ def build_layer2(plan: Plan, chunk: Chunk, active: ActiveEdges) -> Built:
         "final": count if is_root_layer else int((~waits).sum()),
         "disagreements": active.disagreements,
         "unlisted": active.unlisted,
+        **found,
     }
+    atomic, digests = _atomic_cells(chunk, nodes[near], active)
     return Built(
         cells=[
             *node_cells(nodes, supervoxels, labels),
-            *_atomic_cells(chunk, nodes[near], active),
+            *atomic,
             *final,
             *counter_cells(plan, chunk, count, max_root),
         ],
-        handoff=HandOff(chunk, nodes[waits], faces, max_root, {chunk.layer: counts}),
+        handoff=HandOff(chunk, nodes[waits], faces, max_root, {chunk.layer: counts}, digests),
     )
 
 
-def _atomic_cells(chunk: Chunk, near: Ids, active: ActiveEdges) -> list[Cells]:
-    """The cells atomic_cross_edges_{m}; rows sorted by (supervoxel, far end). `near` are the edges' own nodes."""
+def _atomic_cells(chunk: Chunk, near: Ids, active: ActiveEdges) -> tuple[list[Cells], dict[int, Digest]]:
+    """The cells atomic_cross_edges_{m}; rows sorted by (supervoxel, far end). `near` are the edges' own nodes.
+
+    And the digest of these edges, each counted once, for each face.
+    """
     layers = np.zeros(len(FACES), dtype=np.int64)
     for face in np.flatnonzero(np.bincount(active.faces)).tolist():
         layers[face] = cross_layer(chunk, face)
-    columns = unique_rows(layers[active.faces], near, active.outside[:, 0], active.outside[:, 1])
+    columns = unique_rows(layers[active.faces], near, active.outside[:, 0], active.outside[:, 1], active.faces)
     cells: list[Cells] = []
-    for layer, (node, inside, far) in split_rows(columns).items():
+    for layer, (node, inside, far, _) in split_rows(columns).items():
         cells += edge_cells(atomic_cross_edges(layer), node, inside, far)
-    return cells
+    _, _, inside, far, faces = columns
+    return cells, face_digests(faces, inside, far)

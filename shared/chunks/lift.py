@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared.chunks.digest import Digest
 from shared.chunks.handoff import Face, FaceMap, HandOff, Positions
 from shared.chunks.labels import Index
 from shared.errors import DataError
+from shared.inputs.names import EDGES
 from shared.plan.grid import Chunk, Grid, cross_layer, neighbour, opposite
 from shared.plan.ids import Ids
 
@@ -44,8 +46,9 @@ def lift_edges(
     """All edges of the children of a chunk, and the distinct pairs (n, 2) of positions in `waiting` that the
     inner ones join; `waiting` has all nodes of the children, sorted.
 
-    DataError if an edge between children does not come from both sides, or if the chunk outside
-    that an edge leads to does not know its far end, or lies outside the grid.
+    DataError if two chunks of layer 2 do not have the same active edges between them, if an edge between
+    children does not come from both sides, or if the chunk outside that an edge leads to does not know its far
+    end, or lies outside the grid.
     """
     edges = []
     inner: dict[tuple[Chunk, int], Lifted] = {}
@@ -58,15 +61,33 @@ def lift_edges(
                 raise DataError(f"hand-off of {child}", child, reason)
             layer = cross_layer(child, number)
             if other in children:
+                _compare(handoff, number, other, children[other].digest(opposite(number)))
                 far = _lift(handoff, face, other, children[other].face_map(opposite(number)))
                 edges.append(Lifted(number, layer, near, far, inner=True))
                 inner[child, number] = edges[-1]
             elif outside is None:
                 edges.append(Lifted(number, layer, near, face.far, inner=False, lifted=False))
             else:
+                _compare(handoff, number, other, outside[other, opposite(number)].digest)
                 far = _lift(handoff, face, other, outside[other, opposite(number)])
                 edges.append(Lifted(number, layer, near, far, inner=False))
     return edges, _joined(inner, waiting)
+
+
+def _compare(handoff: HandOff, number: int, other: Chunk, there: Digest | None) -> None:
+    """DataError unless a chunk of layer 2 and the one behind a face have the same active edges between them."""
+    one, here = handoff.chunk, handoff.digest(number)
+    if one.layer > 2 or here is None or there is None or here == there:
+        return
+    face = handoff.faces[number]
+    leads = f"from node {handoff.nodes[face.near[0]]} to {face.far[0]}"
+    count = f"{here[0]:,} and {there[0]:,}" if here[0] != there[0] else f"{here[0]:,} each, but not the same"
+    raise DataError(
+        f"edge files of {one} and {other}",
+        one,
+        f"the active edges between the two, such as {leads}, have to be in both files, {EDGES.name(one)} and "
+        f"{EDGES.name(other)}; these have {count}. With one_sided_edges: join what either has is taken for both",
+    )
 
 
 def _lift(handoff: HandOff, face: Face, other: Chunk, found: FaceMap) -> Ids:

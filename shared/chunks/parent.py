@@ -29,9 +29,9 @@ def build_parent(plan: Plan, chunk: Chunk, children: Mapping[Chunk, HandOff], ou
     """The rows and the hand-off of a chunk of layer 3 or more.
 
     `outside` None builds the chunk alone, as a test run does: its hand-off leads nowhere.
-    Raises DataError if the two chunks that an edge touches contradict each other. Of the edges
-    between children, both sides must join the same nodes. An edge that leaves the parent must lead to
-    what the other side knows; whether it has that very edge shows where both are children of one chunk.
+    Raises DataError if the two chunks that an edge touches contradict each other. Chunks of layer 2 must have
+    the very same active edges on both sides of each face, whoever's child the other one is. Above that, both
+    sides must join the same nodes, and an edge must lead to what the other side knows.
     """
     waiting = np.sort(np.concatenate([child.nodes for child in children.values()]))
     edges, pairs = lift_edges(plan.grid, children, outside, waiting)
@@ -74,6 +74,7 @@ def build_parent(plan: Plan, chunk: Chunk, children: Mapping[Chunk, HandOff], ou
             _faces(edges, waiting, names[labels], going_up),
             max_root,
             add_totals([child.totals for child in children.values()] + [{chunk.layer: counts}]),
+            digests={},
         ),
     )
 

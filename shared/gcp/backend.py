@@ -9,7 +9,8 @@ from shared.environment import EMULATORS
 from shared.errors import StateError
 from shared.gcp.clients import Endpoints
 from shared.gcp.progress import GoogleProgress
-from shared.run.ports import DEAD, Delivery, Queue, Table
+from shared.inputs.folder import InputFiles
+from shared.run.ports import DEAD, Delivery, Folder, Queue, Table
 
 MAX_LEASE_SECONDS = 168 * 3600
 """A lease is extended for as long as a Cloud Run task may last; a dead worker's ends by itself."""
@@ -24,6 +25,10 @@ class GoogleBackend(GoogleProgress):
         if self.environment.project is None and (missing := set(EMULATORS) - set(self.environment.hosts)):
             names = ", ".join(sorted(missing))
             raise StateError(f"no PROJECT is given, and no emulator for {names}; start them with: make ingest")
+
+    def inputs(self, folder: str) -> Folder:
+        """Input files of a disk, bucket or web server."""
+        return InputFiles(folder)
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """A connection to Pub/Sub."""

@@ -1,6 +1,6 @@
 """Component files: `components_{x}_{y}_{z}.proto`, what the agglomeration joined around a chunk.
 
-A protobuf message with the flat list [n, id_1 .. id_n, n', id'_1 ..] (source: PyChunkedGraph's
+A protobuf message, packed or not, with the flat list [n, id_1 .. id_n, n', id'_1 ..] (source: PyChunkedGraph's
 chunkComponents.proto). Invariants: an id is in one component at most; a file that says otherwise
 is refused, since whether an edge is active would depend on the order of reading.
 """
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from shared.errors import DataError
+from shared.inputs.names import COMPONENTS
+from shared.inputs.packing import unpacked
 from shared.inputs.schema import ComponentsMessage, parsed
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, Ids
@@ -22,7 +24,7 @@ from shared.plan.ids import NO_IDS, Ids
 
 def components_name(chunk: Chunk) -> str:
     """The name of a layer-2 chunk's component file."""
-    return f"components_{chunk.x}_{chunk.y}_{chunk.z}.proto"
+    return COMPONENTS.name(chunk)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def decode_components(data: bytes | None, file: str, chunk: Chunk) -> Components
     if data is None:
         return Components()
     try:
-        message = parsed(ComponentsMessage, data)
-    except DecodeError as error:
+        message = parsed(ComponentsMessage, unpacked(data))
+    except (DecodeError, ValueError) as error:
         raise DataError(file, chunk, f"not a Components message ({error})") from error
     flat = np.array(message.components, dtype=np.uint64)
     heads = _heads(flat, file, chunk)

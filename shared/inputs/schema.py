@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "chunkedgraph_ingest.inputs"
@@ -44,11 +45,15 @@ ChunkEdgesMessage, ComponentsMessage = _declare()
 def parsed(message: Any, data: bytes) -> Any:
     """The message of a class in `data`; DecodeError for other bytes, MemoryError where memory ran out.
 
-    The library says the same class for both, and only one of them is the file's fault.
+    The library says the same class for both, and only one of them is the file's fault. Fields that nobody
+    knows may stand beside known ones; where they stand alone, the bytes are another message.
     """
     try:
-        return message.FromString(data)
+        found = message.FromString(data)
     except DecodeError as error:
         if "alloc" in str(error):
             raise MemoryError(str(error)) from error
         raise
+    if data and not found.ListFields() and len(UnknownFieldSet(found)):
+        raise DecodeError("none of its fields is known")
+    return found

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from shared.classify import Classifier, Classify
 from shared.files import CloudFilesStorage, bucket_errors
+from shared.inputs.folder import InputFiles
 from shared.memory.completion import MemoryCompletion, MemoryOrphans
 from shared.memory.dispatch import MemoryBoard
 from shared.memory.queue import MemoryBroker
 from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
-from shared.run.ports import DEAD, Board, Completion, Delivery, Orphans, Queue, Storage, Table
+from shared.run.ports import DEAD, Board, Completion, Delivery, Folder, Orphans, Queue, Storage, Table
 
 MEMORY = "memory://"
 """How the name of a folder begins whose objects are in memory too; others are where they say."""
@@ -38,6 +39,10 @@ class MemoryBackend:
         if folder.startswith(MEMORY):
             return self.folders.setdefault(folder, MemoryStorage(folder))
         return CloudFilesStorage(folder)
+
+    def inputs(self, folder: str) -> Folder:
+        """Objects in memory, or input files of a disk, bucket or web server."""
+        return self.storage(folder) if folder.startswith(MEMORY) else InputFiles(folder)
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """Another opening of the one broker."""

@@ -14,7 +14,8 @@ from shared.run.record import RunRecord
 from shared.run.registry import graph_folder, load_record
 from shared.table.meta import start_cells
 
-SAME = ("shape", "edges", "components", "schema", "test", "spatial_bits", "table")
+RULES = ("one_sided_edges", "edges_beyond_volume", "unusable_edges")
+SAME = ("shape", "edges", "components", "schema", "test", "spatial_bits", "table", *RULES)
 """What a run goes on with as it was begun."""
 
 

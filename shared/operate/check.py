@@ -7,11 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigError
-from shared.inputs.listing import list_sources
+from shared.errors import ConfigError, IngestError, Problem
+from shared.inputs.folder import InputFiles
+from shared.inputs.inventory import NOT_LOOKED_FOR, Inventory, take_inventory
+from shared.inputs.listing import can_list
+from shared.inputs.names import COMPONENTS, EDGES
+from shared.inputs.reasons import reason_of
 from shared.inputs.volume import read_volume
+from shared.operate.missing import missing_problems
+from shared.operate.sample import Sample
 from shared.plan.checks import check_dataset, make_plan
 from shared.plan.config import Dataset, load_dataset
+from shared.plan.fields import REPORT_MISSING
 from shared.plan.plan import Plan
 from shared.plan.volume import VolumeFacts
 from shared.run.record import RunRecord
@@ -20,12 +27,13 @@ from shared.run.record_versions import attempts_by_layer
 
 @dataclass(frozen=True)
 class Checked:
-    """A dataset that can be ingested as `table`, with its plan."""
+    """A dataset that can be ingested as `table`, with its plan and what there is of its input files."""
 
     dataset: Dataset
     volume: VolumeFacts
     plan: Plan
     table: str
+    inventory: Inventory = NOT_LOOKED_FOR
 
     @property
     def folders(self) -> dict[str, str]:
@@ -36,6 +44,19 @@ class Checked:
             "data_source.COMPONENTS": source.COMPONENTS,
             "data_source.WATERSHED": source.WATERSHED,
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the dataset has no effect here, though it is no mistake."""
+        found = [
+            f"{name}: a section of another tool; it is kept in the run record and has no effect here"
+            for name in self.dataset.foreign_sections
+        ]
+        if self.dataset.ingest_config.AGGLOMERATION is not None:
+            found.append(
+                "ingest_config.AGGLOMERATION: the processed files in EDGES and COMPONENTS are read, not raw output"
+            )
+        return found
 
     @property
     def instance(self) -> str | None:
@@ -50,7 +71,11 @@ class Checked:
         """The configuration as given, but for paths that are relative to its file."""
         raw, source = self.dataset.raw, self.dataset.data_source
         locations = {"EDGES": source.EDGES, "COMPONENTS": source.COMPONENTS, "WATERSHED": source.WATERSHED}
-        return {**raw, "data_source": {**raw["data_source"], **locations}}
+        found = {**raw, "data_source": {**raw["data_source"], **locations}}
+        agglomeration = self.dataset.ingest_config.AGGLOMERATION
+        if agglomeration is not None:
+            found["ingest_config"] = {**raw["ingest_config"], "AGGLOMERATION": agglomeration}
+        return found
 
     def record(self, graph: str, run: str, timestamp_ms: int, truth: str | None = None) -> RunRecord:
         """The record of a run of it."""
@@ -70,6 +95,9 @@ class Checked:
             schema=self.plan.schema,
             test=self.plan.test,
             auto_queue_parents=settings.auto_queue_parents,
+            one_sided_edges=settings.one_sided_edges,
+            edges_beyond_volume=settings.edges_beyond_volume,
+            unusable_edges=settings.unusable_edges,
             max_attempts=attempts_by_layer(settings.max_attempts),
             truth=truth,
             dataset=self._with_locations(),
@@ -86,7 +114,7 @@ def check(path: Path, graph: str, test: bool = False, schema: int | None = None)
         dataset = dataset.with_schema(schema)
     with ThreadPoolExecutor(2) as pool:
         facts = pool.submit(read_volume, dataset.data_source.WATERSHED)
-        listings = pool.submit(list_sources, dataset).result()
+        listings = pool.submit(_listings, dataset).result()
         try:
             volume = facts.result()
         except ConfigError as error:
@@ -94,4 +122,34 @@ def check(path: Path, graph: str, test: bool = False, schema: int | None = None)
         problems = check_dataset(dataset, str(path), graph, volume, listings)
     if problems:
         raise ConfigError(problems)
-    return Checked(dataset, volume, make_plan(dataset, volume, test), dataset.table_name(graph))
+    plan = make_plan(dataset, volume, test)
+    inventory, problems = _look_into(dataset, str(path), plan)
+    if problems:
+        raise ConfigError(problems)
+    return Checked(dataset, volume, plan, dataset.table_name(graph), inventory)
+
+
+def _listings(dataset: Dataset) -> dict[str, str | None]:
+    """For the dotted key of each folder, why it cannot be used, or None."""
+    source = dataset.data_source
+    may_be_empty = dataset.chunkedgraph_ingest.missing_files == REPORT_MISSING
+    return {
+        "data_source.EDGES": can_list(source.EDGES, EDGES),
+        "data_source.COMPONENTS": can_list(source.COMPONENTS, COMPONENTS, may_be_empty),
+    }
+
+
+def _look_into(dataset: Dataset, file: str, plan: Plan) -> tuple[Inventory, list[Problem]]:
+    """What there is of the input files, and what is wrong with it."""
+    source, setting = dataset.data_source, dataset.chunkedgraph_ingest.missing_files
+    try:
+        edges, components = InputFiles(source.EDGES), InputFiles(source.COMPONENTS)
+        inventory = take_inventory(edges, components, plan.grid)
+        found = missing_problems(setting, inventory, plan.grid)
+        found += Sample(plan, edges, components, setting).problems(inventory)
+    except IngestError as error:
+        raise ConfigError([Problem(file, "data_source", None, str(error))]) from error
+    except Exception as error:  # cloud-files raises whatever its protocols raise
+        told = f"its files cannot be looked for ({reason_of(error)}); check that you may read them"
+        raise ConfigError([Problem(file, "data_source", None, told)]) from error
+    return inventory, [Problem(file, key, value, told) for key, value, told in found]

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import Problem, StateError
+from shared.inputs.folder import plain_location
 from shared.operate.feeding import QUEUED_NAME
 from shared.plan.names import NAME
 from shared.run.control import CONTROL_NAME
@@ -25,7 +26,6 @@ BATCH = 1000
 """Names that are deleted at once."""
 
 _HANDOFF = re.compile(rf"({NAME.pattern})/layer\d+/\d+_\d+_\d+{re.escape(HANDOFF_SUFFIX)}")
-_FORMATS = re.compile(r"^(precomputed|graphene|n5|zarr|zarr2|zarr3|boss)://", re.IGNORECASE)
 
 
 def is_ours(name: str) -> bool:
@@ -85,7 +85,7 @@ def _relation(scratch: list[str], folder: list[str]) -> str:
 
 def _parts(folder: str) -> list[str]:
     """The steps from the protocol down to a folder; the same for the same folder, however it is written."""
-    protocol, separator, path = _FORMATS.sub("", folder).partition("://")
+    protocol, separator, path = plain_location(folder).partition("://")
     if not separator or protocol == "file":
         return ["file", *os.path.realpath(path if separator else protocol).split("/")[1:]]
     return [protocol, *os.path.normpath(path).split("/")]

@@ -26,7 +26,8 @@ def make_plan(dataset: Dataset, volume: VolumeFacts, test: bool = False) -> Plan
     config = dataset.graph_config
     grid = Grid(volume.grid_shape(config.CHUNK_SIZE))
     ids = IdLayout(grid.layer_count, config.SPATIAL_BITS, config.LAYER_ID_BITS)
-    return Plan(grid, ids, dataset.chunkedgraph_ingest.table_schema, test)
+    settings = dataset.chunkedgraph_ingest
+    return Plan(grid, ids, settings.table_schema, test, settings.edge_rules)
 
 
 def check_dataset(

@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from shared.errors import ConfigError, Problem
-from shared.plan.explain import explain
-from shared.plan.fields import Location, Name, attempts, only, or_empty, refused
+from shared.plan.edge_rules import EdgeRules
+from shared.plan.explain import explain, misplaced
+from shared.plan.fields import MOST_MISSING, Location, Name, attempts, missing, only, or_empty
 from shared.plan.yaml_file import WHOLE_FILE, read_yaml
 
 RAW_INPUT = (
-    "raw agglomeration output is not read yet; give the processed files as "
-    "data_source.EDGES and data_source.COMPONENTS, and remove this key"
+    "whether raw agglomeration output is read is not for the file to say, as for PyChunkedGraph's own ingest; "
+    "remove this key"
 )
-
 
 Voxels = Annotated[int, Field(gt=0)]
 
@@ -41,8 +41,8 @@ class DataSource(Section):
     DATA_VERSION: Literal[2, 3, 4] | None = Field(
         default=None, description="the version of raw agglomeration output"
     )
-    CV_MIP: Annotated[int, only(0, "the grid is laid over mip 0; remove this key")] = Field(
-        default=0, description="the mip level of the segmentation"
+    CV_MIP: int = Field(
+        default=0, ge=0, le=20, description="the mip level whose coordinates servers look supervoxels up at"
     )
 
 
@@ -85,6 +85,10 @@ class BigtableConfig(Section):
     )
     PROJECT: Name | None = Field(default=None, description="the Google Cloud project of the Bigtable instance")
     INSTANCE: Name | None = Field(default=None, description="the Bigtable instance")
+    CREDENTIALS: Any = Field(default=None, description="credentials of the servers' own client")
+    MAX_ROW_KEY_COUNT: int | None = Field(
+        default=None, ge=1, description="rows that the servers' own client asks for at once"
+    )
 
 
 class BackendClient(Section):
@@ -99,9 +103,7 @@ class BackendClient(Section):
 class IngestConfig(Section):
     """Today's builders' settings for raw input."""
 
-    AGGLOMERATION: Annotated[Any, refused(RAW_INPUT)] = Field(
-        default=None, description="the folder of raw agglomeration output"
-    )
+    AGGLOMERATION: Location | None = Field(default=None, description="the folder of raw agglomeration output")
     WATERSHED: Location | None = Field(default=None, description="a copy of data_source.WATERSHED")
     USE_RAW_EDGES: Annotated[bool, only(False, RAW_INPUT)] = Field(
         default=False, description="whether edges are raw output"
@@ -117,13 +119,32 @@ class IngestSettings(Section):
     # "schema" is a method of every pydantic model, hence the alias.
     table_schema: Literal[2, 3] = Field(default=3, alias="schema", description="the layout of the table")
     auto_queue_parents: bool = Field(default=True, description="whether parents are queued once they are ready")
+    missing_files: Annotated[Any, AfterValidator(missing)] = Field(
+        default=MOST_MISSING, description="what is done about chunks whose files are missing"
+    )
+    one_sided_edges: Literal["refuse", "join"] = Field(
+        default="refuse", description="what is done with edges that only one of two chunks' files has"
+    )
+    edges_beyond_volume: Literal["refuse", "drop"] = Field(
+        default="refuse", description="what is done with edges that lead out of the volume"
+    )
+    unusable_edges: Literal["refuse", "drop"] = Field(
+        default="refuse", description="what is done with edges whose ends are not what they have to be"
+    )
     max_attempts: Annotated[Any, AfterValidator(attempts)] = Field(
         default=5, description="attempts at a chunk before it goes to the dead letters, for all layers or by layer"
     )
 
+    @property
+    def edge_rules(self) -> EdgeRules:
+        """What the plan does with edges that the format does not allow."""
+        return EdgeRules(self.one_sided_edges, self.edges_beyond_volume, self.unusable_edges)
+
 
 class Dataset(Section):
-    """A whole configuration file."""
+    """A whole configuration file; sections of tools that nobody here knows are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
 
     data_source: DataSource = Field(description="where the input is")
     graph_config: GraphConfig = Field(description="how the volume is cut into chunks")
@@ -146,6 +167,11 @@ class Dataset(Section):
         return self._raw
 
     @property
+    def foreign_sections(self) -> list[str]:
+        """The names of the sections that nothing here reads."""
+        return sorted(self.model_extra or {})
+
+    @property
     def states_schema(self) -> bool:
         """Whether the schema was given, and is not the default for want of one."""
         return "table_schema" in self.chunkedgraph_ingest.model_fields_set
@@ -166,6 +192,8 @@ def load_dataset(path: Path) -> Dataset:
     if not problems and not isinstance(content, dict):
         wanted = "must be keys with values, starting with data_source; see configs/example.yml"
         problems = [Problem(str(path), WHOLE_FILE, content, wanted)]
+    if isinstance(content, dict):
+        problems += misplaced(content, str(path), Dataset)
     try:
         dataset = Dataset.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:
@@ -176,5 +204,14 @@ def load_dataset(path: Path) -> Dataset:
         raise ConfigError(problems) from error
     if problems:
         raise ConfigError(problems)
-    dataset._raw = content
+    # Secrets stay in the file: what is recorded lies in a bucket.
+    dataset._raw = _without_credentials(content)
     return dataset
+
+
+def _without_credentials(content: dict[str, Any]) -> dict[str, Any]:
+    client = content.get("backend_client") or {}
+    config = client.get("CONFIG") or {}
+    if config.get("CREDENTIALS") is None:
+        return content
+    return {**content, "backend_client": {**client, "CONFIG": {**config, "CREDENTIALS": None}}}

@@ -33,12 +33,30 @@ _SENTENCES = {
     "model_type": "must be keys with values, indented below this one",
     "dict_type": "must be keys with values, indented below this one",
 }
+NEAR = 0.9
+"""How like a section's name another one is that is taken for a typing error: one letter of ten or so."""
 _TOO_SHORT = "has too few numbers"
 
 
 def explain(error: ValidationError, file: str, model: type[BaseModel]) -> list[Problem]:
     """A problem for each of `error`'s parts; `model` is what was validated."""
     return [_problem(part, file, model) for part in error.errors(include_url=False)]
+
+
+def misplaced(content: dict[str, Any], file: str, model: type[BaseModel]) -> list[Problem]:
+    """A problem for each key at the left margin that is no section of a model, and was meant for something that is.
+
+    Others are sections of other tools.
+    """
+    known = dict(known_keys(model))
+    found = []
+    for name, value in content.items():
+        is_key = any(key.rpartition(".")[2] == name for key in known)
+        sections = [key.upper() for key in known if "." not in key]
+        near = difflib.get_close_matches(name.upper(), sections, n=1, cutoff=NEAR)
+        if name not in known and (is_key or near):
+            found.append(Problem(file, dotted("", name), value, _unknown((name,), known)))
+    return found
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:

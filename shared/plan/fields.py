@@ -18,6 +18,10 @@ MOST_ATTEMPTS = 20
 REFUSED = "refused"
 """The type of the errors that this module raises: their message is a whole sentence."""
 
+REPORT_MISSING, REFUSE_MISSING = "report", "refuse"
+MOST_MISSING = 0.1
+"""Of the chunks with edges, the share that may have no component file, unless the dataset says otherwise."""
+
 _LAYER = re.compile(r"[2-9]|[1-9][0-9]{1,2}")
 _PROTOCOL = re.compile(r"[a-z][a-z0-9+_-]*://.")
 _RELATIVE_FILE = re.compile(r"file://(?!/)")
@@ -40,17 +44,6 @@ def only(allowed: object, why: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def refused(why: str) -> AfterValidator:
-    """Refuses every value but null, which counts as not given."""
-
-    def check(value: Any) -> Any:
-        if value is not None:
-            raise refusal(f"is refused: {why}")
-        return value
-
-    return AfterValidator(check)
-
-
 def attempts(value: Any) -> Any:
     """Refuses what is no number of attempts, and no mapping from layers (as texts) to such numbers.
 
@@ -62,6 +55,14 @@ def attempts(value: Any) -> Any:
         raise refusal(
             f"must be a number from 1 to {MOST_ATTEMPTS}, or such a number for some layers, as in {{2: 5, 9: 3}}"
         )
+    return value
+
+
+def missing(value: Any) -> Any:
+    """Refuses what is neither `report`, `refuse` nor a share from 0 to 1."""
+    share = type(value) in (int, float) and 0 <= value <= 1
+    if not share and value not in (REPORT_MISSING, REFUSE_MISSING):
+        raise refusal(f"must be {REPORT_MISSING}, {REFUSE_MISSING}, or a share from 0 to 1 such as {MOST_MISSING}")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from shared.plan.edge_rules import STRICT, EdgeRules
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.roots import RootRanges
@@ -12,7 +13,7 @@ from shared.plan.roots import RootRanges
 
 @dataclass(frozen=True)
 class Plan:
-    """Grid, id layout and schema of a graph.
+    """Grid, id layout and schema of a graph, and what is done with edges that the format does not allow.
 
     `test` limits the run to the children of the middle layer-3 chunk and that chunk, which then
     waits for its children alone.
@@ -22,6 +23,7 @@ class Plan:
     ids: IdLayout
     schema: int = 2
     test: bool = False
+    rules: EdgeRules = STRICT
 
     @cached_property
     def roots(self) -> RootRanges:

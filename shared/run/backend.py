@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from shared.classify import Classify
-from shared.run.ports import Board, Completion, Delivery, Orphans, Queue, Storage, Table
+from shared.run.ports import Board, Completion, Delivery, Folder, Orphans, Queue, Storage, Table
 
 
 class Progress(Protocol):
@@ -43,6 +43,9 @@ class Progress(Protocol):
 
 class Backend(Progress, Protocol):
     """Opens all ports. Who opens a queue closes it."""
+
+    def inputs(self, folder: str) -> Folder:
+        """Input files below a folder of a dataset, wherever it is."""
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """A queue that receives from `layers` and publishes to any."""

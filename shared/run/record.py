@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.errors import DataError
+from shared.plan.edge_rules import ONE_SIDED, REFUSE, WITHOUT, EdgeRules
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
@@ -37,6 +38,7 @@ class RunRecord:
 
     `timestamp_ms` is the time of every cell (milliseconds since 1970); `shape` the layer-2 grid;
     `edges` and `components` the input folders; `dataset` the configuration as it was given.
+    `one_sided_edges`, `edges_beyond_volume` and `unusable_edges` are the plan's `EdgeRules`.
     `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else. `max_attempts` has
     how many attempts the chunks of a layer have, by its number as a text, and for `OTHER_LAYERS`.
     `truth` is a file with the object of every supervoxel, if there is one to compare with; `made_by` the
@@ -57,6 +59,9 @@ class RunRecord:
     test: bool = False
     upgrade: bool = False
     auto_queue_parents: bool = True
+    one_sided_edges: str = REFUSE
+    edges_beyond_volume: str = REFUSE
+    unusable_edges: str = REFUSE
     max_attempts: dict[str, int] = field(default_factory=lambda: {OTHER_LAYERS: MAX_ATTEMPTS})
     truth: str | None = None
     made_by: str = VERSION
@@ -66,7 +71,9 @@ class RunRecord:
     def plan(self) -> Plan:
         """The plan that these facts come to."""
         grid = Grid(self.shape)
-        return Plan(grid, IdLayout(grid.layer_count, self.spatial_bits, self.layer_id_bits), self.schema, self.test)
+        rules = EdgeRules(self.one_sided_edges, self.edges_beyond_volume, self.unusable_edges)
+        ids = IdLayout(grid.layer_count, self.spatial_bits, self.layer_id_bits)
+        return Plan(grid, ids, self.schema, self.test, rules)
 
     def message(self, chunk: Chunk) -> bytes:
         """The queue message for a chunk of this run."""
@@ -138,6 +145,9 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "test": ("true or false", lambda value: isinstance(value, bool)),
     "upgrade": ("true or false", lambda value: isinstance(value, bool)),
     "auto_queue_parents": ("true or false", lambda value: isinstance(value, bool)),
+    "one_sided_edges": (f"one of {ONE_SIDED}", lambda value: value in ONE_SIDED),
+    "edges_beyond_volume": (f"one of {WITHOUT}", lambda value: value in WITHOUT),
+    "unusable_edges": (f"one of {WITHOUT}", lambda value: value in WITHOUT),
     "max_attempts": (
         f"numbers from 1 by layer, one for {OTHER_LAYERS!r} among them",
         lambda value: (

@@ -12,8 +12,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from shared.inputs.components import components_name, decode_components
+from shared.inputs.components import Components, components_name, decode_components
 from shared.inputs.edges import decode_edges, edges_name
+from shared.plan.edge_rules import JOIN
+from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
 from shared.run.ports import Folder
@@ -37,22 +39,42 @@ def table_partition(plan: Plan, links: list[tuple[Ids, Ids]]) -> Partition:
 
 
 def input_partition(plan: Plan, edges: Folder, components: Folder) -> Partition:
-    """Connected components of every supervoxel in any edge; the lower side's file decides."""
+    """Connected components of every supervoxel in any edge; the lower side's file decides.
+
+    Edges that the plan's rules leave out join nothing, and their supervoxels are there.
+    """
     pairs: list[npt.NDArray[np.uint64]] = [np.zeros((0, 2), np.uint64)]
     ends: list[Ids] = [np.zeros(0, np.uint64)]
     prefix = np.uint64(plan.ids.segment_bits(1))
+    joins = plan.rules.one_sided == JOIN
+
+    def number(chunk: Chunk) -> np.uint64:
+        return np.uint64(plan.ids.chunk_id(chunk._replace(layer=1))) >> prefix
+
+    def listed(of: Chunk) -> Components:
+        name = components_name(of)
+        return decode_components(components.get([name])[name], f"{components.folder}/{name}", of)
+
     for index in range(plan.total(2)):
         chunk = plan.chunk_at(2, index)
-        edge_name, component_name = edges_name(chunk), components_name(chunk)
-        listing = components.get([component_name])[component_name]
-        listed = decode_components(listing, f"{components.folder}/{component_name}", chunk)
-        found = decode_edges(edges.get([edge_name])[edge_name], f"{edges.folder}/{edge_name}", chunk)
+        name, own = edges_name(chunk), number(chunk)
+        found = decode_edges(edges.get([name])[name], f"{edges.folder}/{name}", chunk)
         inside, between, cross = found.inside.pairs, found.between.pairs, found.cross.pairs
-        own = np.uint64(plan.ids.chunk_id(chunk._replace(layer=1))) >> prefix
-        # Ids of one layer sort like their chunks' coordinates, the first axis first.
-        is_lower = (between >> prefix).min(axis=1, initial=np.uint64(2**64 - 1)) == own
-        pairs += [inside[listed.same(inside)], between[is_lower & listed.same(between)], cross]
-        ends += [np.unique(np.concatenate([inside, between, cross]))]
+        mine = listed(chunk)
+        pairs.append(inside[(inside >> prefix == own).all(axis=1) & mine.same(inside)])
+        every = np.concatenate([inside, between, cross])
+        ends.append(np.unique(every[every >> prefix == own]))
+        for face, other in plan.grid.neighbours(chunk).items():
+            both = np.sort(np.array([own, number(other)], np.uint64))
+            through = between[(np.sort(between >> prefix, axis=1) == both).all(axis=1)]
+            cut = cross[(np.sort(cross >> prefix, axis=1) == both).all(axis=1)]
+            pairs.append(cut)
+            if face % 2:  # this is the lower side of it
+                pairs.append(through[mine.same(through)])
+            elif joins and len(through):
+                pairs.append(through[listed(other).same(through)])
+            if joins:
+                ends += [through.ravel(), cut.ravel()]
     supervoxels = np.unique(np.concatenate(ends))
     return supervoxels, _components(len(supervoxels), np.searchsorted(supervoxels, np.concatenate(pairs)))
 

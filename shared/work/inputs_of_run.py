@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from shared.errors import IngestError, Misconfigured, OfOneRun
-from shared.run.ports import Storage
+from shared.run.ports import Folder
 
 
 @dataclass
@@ -21,7 +21,7 @@ class InputFolder:
 
     graph: str
     folder: str
-    open: Callable[[str], Storage]
+    open: Callable[[str], Folder]
 
     def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
         """The content of each name, None where there is no such file; Misconfigured or OfOneRun."""
@@ -34,7 +34,7 @@ class InputFolder:
             raise OfOneRun(f"an input of graph {self.graph}: {error}") from error
 
     @cached_property
-    def _storage(self) -> Storage:
+    def _storage(self) -> Folder:
         try:
             return self.open(self.folder)
         except IngestError as error:

@@ -28,7 +28,7 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
         table = backend.table(record.table, record.instance)
     except StateError as error:
         raise OfOneRun(f"the table of graph {graph}: {error}") from error
-    edges, components = (InputFolder(graph, name, backend.storage) for name in (record.edges, record.components))
+    edges, components = (InputFolder(graph, name, backend.inputs) for name in (record.edges, record.components))
     sources = Sources(edges, components, graph_folder(backend, graph))
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
 

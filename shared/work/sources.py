@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.chunks.active import active_edges
 from shared.chunks.codec import decode_face_map, decode_handoff
 from shared.chunks.emit import Built
 from shared.chunks.handoff import FaceMap, check_inside
 from shared.chunks.layer2 import build_layer2
 from shared.chunks.parent import build_parent
-from shared.errors import IngestError
-from shared.inputs.components import Components, components_name, decode_components
-from shared.inputs.edges import decode_edges, edges_name
+from shared.errors import DataError, IngestError
 from shared.plan.grid import Chunk, opposite
 from shared.run.ports import Folder, Storage
 from shared.run.record import RunRecord
+from shared.work.layer2_inputs import NO_EDGE_FILE, read_active
 
 
 class MissingHandOff(IngestError):
@@ -35,26 +33,27 @@ class Sources:
 
     def build(self, record: RunRecord, chunk: Chunk) -> Built:
         """Reads and builds a chunk of `record`'s plan; DataError, RangeOverflow or MissingHandOff."""
-        return self._build_layer2(record, chunk) if chunk.layer == 2 else self._build_parent(record, chunk)
+        if chunk.layer == 2:
+            built = build_layer2(record.plan, chunk, *read_active(record.plan, chunk, self.edges, self.components))
+        else:
+            built = self._build_parent(record, chunk)
+        if chunk == record.plan.top:
+            self._check_something(record, built)
+        return built
 
-    def _build_layer2(self, record: RunRecord, chunk: Chunk) -> Built:
-        plan = record.plan
-        name = edges_name(chunk)
-        edges = decode_edges(self.edges.get([name])[name], f"{self.edges.folder}/{name}", chunk)
-        # The lower neighbours' files decide the edges to them (shared.chunks.active says why).
-        lower = {face: other for face, other in plan.grid.neighbours(chunk).items() if face % 2 == 0}
-        if not len(edges.between.pairs):
-            lower = {}
-        own_name = components_name(chunk)
-        data = self.components.get([own_name, *map(components_name, lower.values())])
-
-        def decode(of: Chunk) -> Components:
-            part = components_name(of)
-            return decode_components(data[part], f"{self.components.folder}/{part}", chunk)
-
-        found = {face: decode(other) for face, other in lower.items()}
-        active = active_edges(plan, chunk, edges, decode(chunk), found, f"{self.edges.folder}/{name}")
-        return build_layer2(plan, chunk, active)
+    def _check_something(self, record: RunRecord, built: Built) -> None:
+        """DataError for a run that has come to nothing: that is no graph, but input that was not found."""
+        counts = built.handoff.totals[2]
+        if counts["supervoxels"]:
+            return
+        raise DataError(
+            self.edges.folder,
+            built.handoff.chunk,
+            f"no supervoxel was built: of the {counts['chunks']:,} chunks of the "
+            f"{'test' if record.test else 'grid'}, {counts['chunks'] - counts.get(NO_EDGE_FILE, 0):,} have an edge "
+            "file, and none of those an edge. This is a graph of nothing; check data_source.EDGES, and "
+            "graph_config.CHUNK_SIZE, from which the names of the files follow",
+        )
 
     def _build_parent(self, record: RunRecord, chunk: Chunk) -> Built:
         plan = record.plan

@@ -7,8 +7,10 @@ to say, as damage can by chance leave something well-formed.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import math
 import struct
 import zlib
@@ -83,6 +85,11 @@ def raw_damage(data: bytes, rng: Random) -> Iterator[tuple[str, bytes]]:
     yield "noise", rng.randbytes(len(data))
     yield "compressed again", gzip.compress(data)
     yield "compressed again", zstandard.compress(data)
+    yield "compressed again", bz2.compress(data)
+    yield "compressed again", lzma.compress(data)
+    yield "compressed again", gzip.compress(data[: len(data) // 2]) + gzip.compress(data[len(data) // 2 :])
+    yield "a pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1234\n"
+    yield "a page", b"<!DOCTYPE html><html><body>503 Service Unavailable</body></html>"
     yield "text", b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>"
     yield "JSON", json.dumps({"chunk": [2, 0, 0, 0]}).encode()
 
@@ -153,6 +160,21 @@ def edge_damage(volume: Volume, rng: Random) -> Iterator[Damage]:
     yield damage("a field of another type", compress(message + b"\x0d\x01\x02\x03\x04"))
     yield damage("groups without end", compress(b"\x0b" * 5000))
     yield damage("not compressed", message)
+
+    half = len(message) // 2
+    skipped = struct.pack("<II", 0x184D2A5F, 3) + b"abc"
+    yield damage("several frames", compress(message[:half]) + skipped + compress(message[half:]) + skipped)
+    yield damage("another message behind the first", data + volume.edges[rng.choice(names)])
+    yield damage(
+        "another message behind the first", message + zstandard.decompress(volume.edges[rng.choice(names)])
+    )
+    yield damage("nothing", b"")
+    for absent in (("affinities",), ("areas",), ("affinities", "areas"), ("node_ids1",), ("node_ids2", "areas")):
+        file = EdgeFile(data)
+        for of in LISTS:
+            for column in absent:
+                getattr(file.message, of).ClearField(column)
+        yield damage(f"without {' and '.join(absent)}", file.bytes())
 
     yield damage("another chunk's file", volume.edges[rng.choice([other for other in names if other != name])])
     yield damage("a component file", volume.components[rng.choice(sorted(volume.components))])
@@ -303,6 +325,8 @@ def component_damage(volume: Volume, rng: Random) -> Iterator[Damage]:
     for kind, content in raw_damage(data, rng):
         yield damage(kind, content)
     yield damage("no such file", None)
+    yield damage("nothing", b"")
+    yield damage("compressed by halves", zstandard.compress(data[:9]) + zstandard.compress(data[9:]))
     yield damage("another chunk's file", volume.components[rng.choice([other for other in names if other != name])])
     yield damage("an edge file", volume.edges[rng.choice(sorted(volume.edges))])
     for part in rng.sample(parts, min(2, len(parts))):
@@ -440,6 +464,8 @@ HEADERS = (
     Header("no chunk", ("chunk",), (None, [], {}, 5, [2], "2/0_0_0", [2, 0, 0, 0, 0])),
     Header("a wrong highest root", ("max_root",), (-1, 1.5, "1", None, [], True, math.inf, math.nan, 10**30)),
     Header("wrong totals", ("totals",), (None, [], 5, {"a": {}}, {"2": 5}, {"2": {"x": "y"}}, {"-1": {}})),
+    Header("wrong digests", ("digests",), (None, [], 5, {"6": [1, 2]}, {"0": 5}, {"0": [1]}, {"0": [1, 2, 3]})),
+    Header("a wrong digest", ("digests", "0"), ([1.0, 2], [-1, 2], [1, 1 << 64], [True, 2], ["1", 2], None)),
     Header("no sections", ("sections",), (None, {}, 5, [], [[]], [5], [["nodes"]])),
     Header("a wrong name", ("sections", 0, 0), ("far.9", "", None, 5, ["nodes"], "old.0")),
     Header("a wrong type", ("sections", 0, 1), ("<u4", "<f8", "O", None, "object", 8)),

@@ -1,12 +1,15 @@
 """What input files say, read by the rules of the format alone, one number at a time.
 
 The judge over damaged input: files that break a rule must end in an error, files that are whole must
-give the oracle's table, and where two files contradict each other the pipeline may refuse or join what
-either of them joins.
+give the oracle's table, and where two files contradict each other the pipeline has to say so.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -46,11 +49,6 @@ class Facts:
         """Whether each edge between two chunks stands in both chunks' files."""
         return all((far, near) in self.sides for near, far in self.sides)
 
-    @property
-    def complete(self) -> bool:
-        """Whether each end of an active edge is a supervoxel of its chunk."""
-        return all(end in self.supervoxels for edge in self.sides for end in edge)
-
 
 def facts_of(volume: Volume) -> Facts:
     """All that the files of a volume say; Invalid if one of them breaks a rule."""
@@ -88,9 +86,12 @@ def _same(parts: dict[int, int], pair: Edge) -> bool:
 def _components(data: bytes | None) -> dict[int, int]:
     """The component of each listed id."""
     try:
-        flat = list(ComponentsMessage.FromString(data or b"").components)
+        message = ComponentsMessage.FromString(_content(data or b""))
     except DecodeError as error:
         raise Invalid("components") from error
+    flat = list(message.components)
+    if not flat and message.ByteSize():
+        raise Invalid("components: another message")
     parts: dict[int, int] = {}
     at = 0
     while at < len(flat):
@@ -105,25 +106,63 @@ def _edges(data: bytes | None) -> dict[str, list[Edge]]:
     """The pairs of each list."""
     if data is None:
         return defaultdict(list)
-    frame = zstandard.ZstdDecompressor().decompressobj()
+    content = _content(data)
     try:
-        claimed = zstandard.frame_content_size(data)
-        content = frame.decompress(data)
         message = ChunkEdgesMessage.FromString(content)
-    except (zstandard.ZstdError, DecodeError) as error:
+    except DecodeError as error:
         raise Invalid("edges") from error
-    whole = frame.eof and not frame.unused_data and data.startswith(zstandard.FRAME_HEADER)
-    if not whole or claimed not in (-1, len(content)):
-        raise Invalid("edges: not one frame")
+    if message.ByteSize() < len(content):
+        raise Invalid("edges: a list that counts twice")
+    if not message.ListFields() and message.ByteSize():
+        raise Invalid("edges: another message")
     lists = {}
     for kind in ("in_chunk", "between_chunk", "cross_chunk"):
         columns = {name: getattr(getattr(message, kind), name) for name in WIDTHS}
-        count = len(columns["areas"]) // 8
-        if any(len(raw) != count * WIDTHS[name] for name, raw in columns.items()):
+        count = len(columns["node_ids1"]) // 8
+        absent = ("affinities", "areas")
+        wrong = (name for name, raw in columns.items() if len(raw) != count * WIDTHS[name])
+        if any(name not in absent or columns[name] for name in wrong):
             raise Invalid(f"edges: {kind} has unequal columns")
         first, second = (_numbers(columns[name]) for name in ("node_ids1", "node_ids2"))
         lists[kind] = list(zip(first, second, strict=True))
     return lists
+
+
+def _content(data: bytes) -> bytes:
+    """What is packed in a file; Invalid for what is cut off, or followed by what is no part of it."""
+    try:
+        if data[:2] == b"\x1f\x8b":
+            return _content(gzip.decompress(data))
+        if data[:3] == b"BZh":
+            return _content(bz2.decompress(data))
+        if data[:6] == b"\xfd7zXZ\0":
+            return _content(lzma.decompress(data))
+        if data[:4] == zstandard.FRAME_HEADER or data[1:4] == b"\x2a\x4d\x18":
+            return _content(_frames(data))
+    except (zstandard.ZstdError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise Invalid("not whole") from error
+    return data
+
+
+def _frames(data: bytes) -> bytes:
+    found = []
+    while data:
+        if 0x50 <= data[0] <= 0x5F and data[1:4] == b"\x2a\x4d\x18" and len(data) >= 8:
+            length = 8 + int.from_bytes(data[4:8], "little")
+            if length > len(data):
+                raise Invalid("a frame that is cut off")
+            data = data[length:]
+            continue
+        if not data.startswith(zstandard.FRAME_HEADER):
+            raise Invalid("not a frame")
+        frame, claimed = zstandard.ZstdDecompressor().decompressobj(), zstandard.frame_content_size(data)
+        found.append(frame.decompress(data))
+        if not frame.eof or claimed not in (-1, len(found[-1])):
+            raise Invalid("a frame that is not whole")
+        data = frame.unused_data
+    if not found:
+        raise Invalid("no frame")
+    return found[0] if len(set(found)) == 1 else b"".join(found)
 
 
 def _numbers(raw: bytes) -> list[int]:

@@ -195,9 +195,11 @@ def of_layer(chunk: Chunk, layer: int) -> int:
         pytest.param(B, (sv(B, 1), 2**64 - 1), "no supervoxel of a chunk that touches", id="all ones"),
         pytest.param(A, (sv(A, 1), sv(E, 1)), "no supervoxel of a chunk that touches", id="over a corner"),
         pytest.param(A, (sv(A, 1), sv(C, 1)), "no supervoxel of a chunk that touches", id="two chunks away"),
-        pytest.param(C, (sv(C, 1), sv(Chunk(2, 3, 0, 0), 1)), "no supervoxel of a chunk that touches", id="x = 3"),
-        pytest.param(F, (sv(F, 1), sv(Chunk(2, 2, 2, 0), 1)), "no supervoxel of a chunk that touches", id="y = 2"),
-        pytest.param(B, (sv(B, 1), sv(Chunk(2, 1, 0, 1), 1)), "no supervoxel of a chunk that touches", id="z = 1"),
+        pytest.param(
+            C, (sv(C, 1), sv(Chunk(2, 3, 0, 0), 1)), "beyond the volume, whose grid has 3 x 2 x 1", id="x = 3"
+        ),
+        pytest.param(F, (sv(F, 1), sv(Chunk(2, 2, 2, 0), 1)), "beyond the volume", id="y = 2"),
+        pytest.param(B, (sv(B, 1), sv(Chunk(2, 1, 0, 1), 1)), "beyond the volume", id="z = 1"),
         pytest.param(B, (sv(B, 1), sv(B, 2)), "both ends are in the chunk", id="both inside"),
         pytest.param(B, (sv(B, 1), sv(B, 1)), "both ends are in the chunk", id="one supervoxel"),
         pytest.param(B, (sv(A, 1), sv(C, 1)), "no end is in the chunk", id="both outside"),

@@ -30,7 +30,7 @@ ALLOWED = {
     "endings": {"classify", "errors", "exit_codes"},
     "plan": BASE,
     "estimate": BASE | {"plan"},
-    "inputs": BASE | {"plan"},
+    "inputs": BASE | {"plan", "files"},
     "table": BASE | {"plan"},
     "chunks": BASE | {"plan", "inputs", "table"},
     "run": BASE | {"plan", "inputs", "table", "chunks"},
@@ -40,8 +40,8 @@ ALLOWED = {
     "dispatch": BASE | {"plan", "run", "operate"},
     "files": BASE,
     "ranges": BASE | {"inputs", "files"},
-    "memory": BASE | {"plan", "table", "run", "dispatch", "files"},
-    "gcp": BASE | {"plan", "table", "run", "dispatch", "files"},
+    "memory": BASE | {"plan", "inputs", "table", "run", "dispatch", "files"},
+    "gcp": BASE | {"plan", "inputs", "table", "run", "dispatch", "files"},
 }
 """Room -> the rooms of shared/ that it may import. Data flows the other way."""
 

@@ -12,6 +12,7 @@ import resource
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,9 +42,10 @@ SAMPLE = HandOff(
     },
     max_root=4398046511105,
     totals={2: {"chunks": 1, "nodes": 3}},
+    digests={0: (2, (1 << 64) - 1)},
 )
 HEADER = (
-    b'{"chunk":[2,1,0,0],"max_root":4398046511105,'
+    b'{"chunk":[2,1,0,0],"digests":{"0":[2,18446744073709551615]},"max_root":4398046511105,'
     b'"sections":[["nodes","<u8",2,29],["near.0","<u4",2,21],["far.0","<u8",2,29],["old.0","<u8",2,29],'
     b'["new.0","<u4",2,21]],"totals":{"2":{"chunks":1,"nodes":3}}}'
 )
@@ -55,7 +57,10 @@ GOLDEN_FRAMES = bytes.fromhex(
     "28b52ffd 2410 810000 0300000000400001 0400000000400001 aeeb5429"  # old.0
     "28b52ffd 2408 410000 00000000 01000000 a9a28e26"  # new.0
 )
-GOLDEN = b"CGHO\x01" + bytes.fromhex("c9000000 a3d7f0cc") + HEADER + GOLDEN_FRAMES
+GOLDEN = b"CGHO\x02" + bytes.fromhex("f2000000 2bbff418") + HEADER + GOLDEN_FRAMES
+HEADER_1 = HEADER.replace(b'"digests":{"0":[2,18446744073709551615]},', b"")
+GOLDEN_1 = b"CGHO\x01" + bytes.fromhex("c9000000 a3d7f0cc") + HEADER_1 + GOLDEN_FRAMES
+"""The same in version 1, which had no digests."""
 HEADER_AT = 13
 FRAMES_AT = HEADER_AT + len(HEADER)
 
@@ -69,6 +74,7 @@ volumes = st.builds(
 
 def assert_equal(found: HandOff, expected: HandOff) -> None:
     assert (found.chunk, found.max_root, found.totals) == (expected.chunk, expected.max_root, expected.totals)
+    assert found.digests == expected.digests
     assert found.nodes.dtype == np.uint64 and found.nodes.tolist() == expected.nodes.tolist()
     assert list(found.faces) == sorted(expected.faces)
     for number, face in expected.faces.items():
@@ -78,7 +84,8 @@ def assert_equal(found: HandOff, expected: HandOff) -> None:
 
 
 def same_map(found: FaceMap, expected: FaceMap) -> bool:
-    return found.old.tolist() == expected.old.tolist() and found.new.tolist() == expected.new.tolist()
+    same = found.old.tolist() == expected.old.tolist() and found.new.tolist() == expected.new.tolist()
+    return same and found.digest == expected.digest
 
 
 def readers() -> list[Callable[[bytes], object]]:
@@ -97,7 +104,7 @@ def refused(data: bytes) -> DataError:
 
 def sealed(header: bytes, frames: bytes = GOLDEN_FRAMES) -> bytes:
     """A hand-off with this header, whose length and checksum are right."""
-    prefix = b"CGHO\x01" + struct.pack("<I", len(header))
+    prefix = b"CGHO\x02" + struct.pack("<I", len(header))
     return prefix + struct.pack("<I", zlib.crc32(prefix + header)) + header + frames
 
 
@@ -143,6 +150,31 @@ def test_golden_bytes() -> None:
     assert_equal(decode_handoff(GOLDEN, FILE, CHUNK), SAMPLE)
 
 
+def test_version_1_is_read() -> None:
+    """The hand-offs of a run that an older release began are read; their digests are not known."""
+    assert_equal(decode_handoff(GOLDEN_1, FILE, CHUNK), replace(SAMPLE, digests=None))
+    assert decode_face_map(GOLDEN_1, FILE, CHUNK, 0).digest is None
+    assert decode_face_map(GOLDEN_1, FILE, CHUNK, 1).digest is None
+    with pytest.raises(DataError, match="its keys are"):
+        decode_handoff(
+            b"CGHO\x01" + GOLDEN[5:9] + checksum(b"CGHO\x01" + GOLDEN[5:9] + HEADER) + GOLDEN[13:], FILE, CHUNK
+        )
+
+
+def checksum(data: bytes) -> bytes:
+    """The checksum of a header and what stands before it."""
+    return struct.pack("<I", zlib.crc32(data))
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [[], {"6": [1, 2]}, {"0": 5}, {"0": [1]}, {"0": [1, 2, 3]}, {"0": [1.5, 2]}, {"0": [-1, 2]}, {"x": []}],
+)
+def test_damaged_digests(digests: object) -> None:
+    """Digests that are none are refused with the file."""
+    assert "header is damaged" in refused(with_header(lambda header: header.update(digests=digests))).reason
+
+
 def test_face_map_of_the_sample() -> None:
     """The map of one face has ids for positions; a face without edges has an empty map."""
     found = decode_face_map(GOLDEN, FILE, CHUNK, 0)
@@ -154,7 +186,7 @@ def test_face_map_of_the_sample() -> None:
 
 def test_empty_handoff() -> None:
     """A chunk that nothing leaves has a hand-off with its totals and no node."""
-    empty = HandOff(CHUNK, np.zeros(0, np.uint64), {}, 0, {})
+    empty = HandOff(CHUNK, np.zeros(0, np.uint64), {}, 0, {}, {})
     assert_equal(decode_handoff(encode_handoff(empty), FILE, CHUNK), empty)
     assert len(decode_face_map(encode_handoff(empty), FILE, CHUNK, 3).old) == 0
 
@@ -290,7 +322,7 @@ def test_another_chunk() -> None:
             read(GOLDEN, FILE, Chunk(2, 2, 0, 0))
 
 
-@pytest.mark.parametrize("data", [b"", b"CGHO", b"\x80\x04]." * 10, b"CGHO\x02" + GOLDEN[5:], b"XXXX" + GOLDEN[4:]])
+@pytest.mark.parametrize("data", [b"", b"CGHO", b"\x80\x04]." * 10, b"CGHO\x03" + GOLDEN[5:], b"XXXX" + GOLDEN[4:]])
 def test_no_handoff(data: bytes) -> None:
     """Another kind of file and another version are refused."""
     refused(data)

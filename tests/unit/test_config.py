@@ -93,7 +93,8 @@ def test_relative_location_starts_at_the_files_folder(tmp_path: Path) -> None:
         ("data_source__EDGES", " gs://b/e", "blanks"),
         ("data_source__EDGES", "gs://b/\0e", "cannot be seen"),
         ("data_source__DATA_VERSION", 5, "2, 3 or 4"),
-        ("data_source__CV_MIP", 1, "mip 0"),
+        ("data_source__CV_MIP", -1, "at least 0"),
+        ("data_source__CV_MIP", "1", "without quotes"),
         ("graph_config__CHUNK_SIZE", [64, 64], "too few"),
         ("graph_config__CHUNK_SIZE", [64, 64, 64, 64], "more than 3"),
         ("graph_config__CHUNK_SIZE", 64, "list of numbers"),
@@ -116,8 +117,10 @@ def test_relative_location_starts_at_the_files_folder(tmp_path: Path) -> None:
         ("backend_client__CONFIG__READ_ONLY", True, "an ingest has to write"),
         ("backend_client__CONFIG__PROJECT", 12, "must be text"),
         ("backend_client__CONFIG__INSTANCE", "{a}", "not allowed"),
-        ("ingest_config__AGGLOMERATION", "gs://b/agg", "raw agglomeration output is not read yet"),
-        ("ingest_config__USE_RAW_EDGES", True, "raw agglomeration output is not read yet"),
+        ("backend_client__CONFIG__MAX_ROW_KEY_COUNT", 0, "at least 1"),
+        ("ingest_config__AGGLOMERATION", "agg", "no protocol"),
+        ("ingest_config__USE_RAW_EDGES", True, "not for the file to say"),
+        ("ingest_config__USE_RAW_COMPONENTS", True, "not for the file to say"),
         ("mesh_config", 3, "keys with values"),
         ("chunkedgraph_ingest", "x", "keys with values"),
         ("chunkedgraph_ingest__schema", 4, "2 or 3"),
@@ -126,6 +129,12 @@ def test_relative_location_starts_at_the_files_folder(tmp_path: Path) -> None:
         ("chunkedgraph_ingest__max_attempts", "5", "from 1 to 20"),
         ("chunkedgraph_ingest__max_attempts", {1: 5}, "for some layers"),
         ("chunkedgraph_ingest__max_attempts", {2: 21}, "for some layers"),
+        ("chunkedgraph_ingest__missing_files", "many", "report, refuse, or a share"),
+        ("chunkedgraph_ingest__missing_files", 1.5, "report, refuse, or a share"),
+        ("chunkedgraph_ingest__missing_files", True, "report, refuse, or a share"),
+        ("chunkedgraph_ingest__one_sided_edges", "drop", "'refuse' or 'join'"),
+        ("chunkedgraph_ingest__edges_beyond_volume", "join", "'refuse' or 'drop'"),
+        ("chunkedgraph_ingest__unusable_edges", True, "'refuse' or 'drop'"),
     ],
 )
 def test_refused_values(tmp_path: Path, key: str, value: Any, said: str) -> None:
@@ -142,6 +151,9 @@ def test_refused_values(tmp_path: Path, key: str, value: Any, said: str) -> None
         ("graph_config__chunk_sise", "did you mean CHUNK_SIZE?"),
         ("chunkedgraph_ingest__auto_queue", "did you mean auto_queue_parents?"),
         ("graph_configs", "did you mean graph_config?"),
+        ("chunkedgraph_ingst", "did you mean chunkedgraph_ingest?"),
+        ("Data_Source", "did you mean data_source?"),
+        ("EDGES", "move it to data_source"),
         ("data_source__SPATIAL_BITS", "move it to graph_config"),
         ("graph_config__graph_config", "move it to the left margin"),
         ("graph_config__qqq", "remove it (known here: CHUNK_SIZE, "),
@@ -150,6 +162,90 @@ def test_refused_values(tmp_path: Path, key: str, value: Any, said: str) -> None
 def test_unknown_key_names_the_nearest(tmp_path: Path, key: str, said: str) -> None:
     """A key that is not known is refused with the key or the place that was probably meant."""
     assert said in refused(tmp_path, **{key: 1}).consequence
+
+
+@pytest.mark.parametrize("name", ["cave_config", "skeleton_config", "version", "l2cache"])
+@pytest.mark.parametrize("value", [{"a": [1, {"b": None}]}, 3, None])
+def test_sections_of_other_tools_are_kept(tmp_path: Path, name: str, value: Any) -> None:
+    """A section that nothing here knows and that is like none of ours is kept as it is, and named."""
+    found = dataset(tmp_path, **{name: value})
+    assert found.foreign_sections == [name] and found.raw[name] == value
+    assert dataset(tmp_path).foreign_sections == []
+
+
+def test_keys_of_the_servers_readers(tmp_path: Path) -> None:
+    """What the servers' own client reads is accepted; credentials go nowhere from here."""
+    client = {"PROJECT": "p", "INSTANCE": "i", "CREDENTIALS": {"private_key": "secret"}, "MAX_ROW_KEY_COUNT": 1000}
+    found = dataset(tmp_path, backend_client__CONFIG=client)
+    assert found.backend_client.CONFIG.MAX_ROW_KEY_COUNT == 1000
+    assert "secret" not in json.dumps(found.raw)
+    assert found.raw["backend_client"]["CONFIG"] == client | {"CREDENTIALS": None}
+
+
+PUBLISHED = {
+    # As published with PyChunkedGraph (data/minnie65_phase3.yml).
+    "minnie65_phase3": """
+data_source:
+  EDGES: "gs://chunked-graph/minnie_p3/edges"
+  COMPONENTS: "gs://chunked-graph/minnie_p3/components"
+  WATERSHED: "gs://ranl-minnie-ws/neuroglancer/minnie_p3"
+  DATA_VERSION: 4
+graph_config:
+  CHUNK_SIZE: [256, 256, 512]
+  FANOUT: 2
+  SPATIAL_BITS: 10
+  ID_PREFIX: ""
+backend_client:
+  TYPE: "bigtable"
+  CONFIG:
+    ADMIN: true
+    READ_ONLY: false
+ingest_config:
+  AGGLOMERATION: "gs://ranl-minnie-rg/minnie_p3/agg"
+  WATERSHED: "gs://ranl-minnie-ws/neuroglancer/minnie_p3"
+""",
+    # As published with CAVEpipelines (config/dataset-example.yml), its optional sections in use.
+    "dataset-example": """
+data_source:
+  EDGES: gs://bucket/edges
+  COMPONENTS: gs://bucket/components
+  WATERSHED: gs://bucket/ws
+graph_config:
+  CHUNK_SIZE: [512, 512, 128]
+  FANOUT: 2
+  SPATIAL_BITS: 10
+  LAYER_ID_BITS: 8
+backend_client:
+  TYPE: bigtable
+  CONFIG:
+    ADMIN: true
+    READ_ONLY: false
+mesh_config:
+  dir: graphene_meshes
+  dynamic_mesh_dir: "dynamic"
+  mip: 0
+  chunk_size: [512, 512, 128]
+  minishard_bits: {2: 1, 3: 3}
+l2cache_config:
+  cv_path: graphene://https://server/segmentation/table/my_graph
+  table_id: l2cache_my_graph
+cave_config:
+  datastack: my_datastack
+ingest_config:
+  AGGLOMERATION: gs://bucket/agg
+""",
+}
+
+
+@pytest.mark.parametrize("text", PUBLISHED.values(), ids=PUBLISHED)
+def test_published_files(tmp_path: Path, text: str) -> None:
+    """Dataset files as they are published pass."""
+    file = tmp_path / "x.yml"
+    file.write_text(text)
+    assert load_dataset(file).ingest_config.AGGLOMERATION in (
+        "gs://ranl-minnie-rg/minnie_p3/agg",
+        "gs://bucket/agg",
+    )
 
 
 def test_every_problem_at_once(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_server_reads_what_was_configured() -> None:
                     "ROOT_LOCK_EXPIRY": 85_000,
                 },
                 data_source__DATA_VERSION=4,
+                data_source__CV_MIP=1,
                 data_source__WATERSHED="gs://b/w\u00e4sser",
             ),
             "graph1",
@@ -102,7 +103,7 @@ def test_server_reads_what_was_configured() -> None:
             "COMPONENTS": "gs://b/components",
             "WATERSHED": "gs://b/w\u00e4sser",
             "DATA_VERSION": 4,
-            "CV_MIP": 0,
+            "CV_MIP": 1,
         },
         {},
     ]

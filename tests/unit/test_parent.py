@@ -108,10 +108,13 @@ def outside_maps(
 
 
 def build_all(
-    plan: Plan, active: Mapping[Chunk, ActiveEdges], rng: random.Random | None = None
+    plan: Plan, active: Mapping[Chunk, ActiveEdges], rng: random.Random | None = None, digests: bool = True
 ) -> dict[Chunk, Built]:
-    """Every chunk of a graph; `rng` puts children and maps in another order."""
+    """Every chunk of a graph; `rng` puts children and maps in another order. Without `digests` hand-offs are as
+    version 1 has them."""
     built = {chunk: build_layer2(plan, chunk, active[chunk]) for chunk in plan.grid.chunks(2)}
+    if not digests:
+        built = {chunk: replace(one, handoff=replace(one.handoff, digests=None)) for chunk, one in built.items()}
     for layer in range(3, plan.grid.layer_count + 1):
         for chunk in plan.grid.chunks(layer):
             children = [(child, built[child].handoff) for child in plan.grid.children(chunk)]
@@ -433,7 +436,8 @@ def test_test_run_builds_without_neighbours() -> None:
 
 @pytest.mark.parametrize("x", [0, 1, 3])
 @pytest.mark.parametrize("from_upper", [False, True])
-def test_edge_in_one_file_only(x: int, from_upper: bool) -> None:
+@pytest.mark.parametrize("digests", [True, False])
+def test_edge_in_one_file_only(x: int, from_upper: bool, digests: bool) -> None:
     """An active edge that only one of its two chunks knows is a DataError that names both.
 
     Through a wall of cross layer 2 (x = 0), 3 (x = 1) and 4 (x = 3), from either side.
@@ -441,10 +445,36 @@ def test_edge_in_one_file_only(x: int, from_upper: bool) -> None:
     edge = (sv(x + 1), sv(x)) if from_upper else (sv(x), sv(x + 1))
     knows, other = (Chunk(2, end >> 46 & 1023, 0, 0) for end in edge)
     with pytest.raises(DataError) as caught:
-        build_all(ROW, active_by_chunk(ROW, [], one_sided=[edge]))
+        build_all(ROW, active_by_chunk(ROW, [], one_sided=[edge]), digests=digests)
     assert caught.value.chunk == knows
     assert caught.value.file == f"edge files of {knows} and {other}"
-    assert str(edge[1]) in caught.value.reason and f"{other} has no such edge" in caught.value.reason
+    assert str(edge[1]) in caught.value.reason
+    assert ("these have 1 and 0. With" if digests else f"{other} has no such edge") in caught.value.reason
+
+
+@pytest.mark.parametrize("x", [0, 1, 3])
+@pytest.mark.parametrize("from_upper", [False, True])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_other_edges_between_the_same_nodes(x: int, from_upper: bool, swapped: bool) -> None:
+    """Both files have to have the very same edges, though all of them join the same two nodes: one more is
+    found, and another one in its place, at the first parent that reads both hand-offs.
+
+    | a1 ===== b1 |
+    | |         | |     and a1 - b2 in one file; swapped: a2 - b1 in the other
+    | a2 ===== b2 |
+    """
+    a1, a2, b1, b2 = sv(x, 1), sv(x, 2), sv(x + 1, 1), sv(x + 1, 2)
+    both = [(a1, a2), (b1, b2), (a1, b1), (a2, b2)]
+    extra = [(b2, a1) if from_upper else (a1, b2)]
+    if swapped:
+        extra.append((a2, b1) if from_upper else (b1, a2))
+    with pytest.raises(DataError) as caught:
+        build_all(ROW, active_by_chunk(ROW, both, one_sided=extra))
+    low, high = Chunk(2, x, 0, 0), Chunk(2, x + 1, 0, 0)
+    assert caught.value.file in (f"edge files of {low} and {high}", f"edge files of {high} and {low}")
+    assert ("3 each, but not the same" if swapped else "3") in caught.value.reason
+    build_all(ROW, active_by_chunk(ROW, both, one_sided=extra), digests=False)
+    build_all(ROW, active_by_chunk(ROW, [*both, *extra]))
 
 
 @pytest.mark.parametrize(
@@ -459,7 +489,8 @@ def test_edge_in_one_file_only(x: int, from_upper: bool) -> None:
 def test_edge_in_one_file_only_beside_others(x: int, sides: tuple[Chunk, Chunk], from_upper: bool) -> None:
     """The same is found if both ends have other edges through the same wall, which both files know.
 
-    It shows where both sides are children of one chunk, by the nodes that the edge would join there.
+    With hand-offs of version 1 it shows where both sides are children of one chunk, by the nodes that the edge
+    would join there.
 
     | a1 ===== b1 |
     | a2 ===== b2 |     and a1 - b2, which stands in one file only
@@ -468,7 +499,7 @@ def test_edge_in_one_file_only_beside_others(x: int, sides: tuple[Chunk, Chunk],
     edge = (sv(x + 1, 2), sv(x, 1)) if from_upper else (sv(x, 1), sv(x + 1, 2))
     knows, lacks = reversed(sides) if from_upper else sides
     with pytest.raises(DataError, match=f"(of|below) {knows} and {lacks}") as caught:
-        build_all(ROW, active_by_chunk(ROW, both, one_sided=[edge]))
+        build_all(ROW, active_by_chunk(ROW, both, one_sided=[edge]), digests=False)
     assert caught.value.chunk == knows and f"{lacks} has no such edge" in caught.value.reason
     build_all(ROW, active_by_chunk(ROW, [*both, edge]))
 

@@ -70,6 +70,20 @@ def test_plan_prints_work_times_and_bill(file: Path) -> None:
     assert "…" not in text
 
 
+def test_plan_says_what_has_no_effect(file: Path) -> None:
+    """Sections of other tools, raw output beside processed files, and missing files are in the plan."""
+    content = yaml.safe_load(file.read_text())
+    content |= {"cave_config": {"datastack": "x"}, "ingest_config": {"AGGLOMERATION": "gs://b/agg"}}
+    content["data_source"]["CV_MIP"] = 1
+    file.write_text(yaml.safe_dump(content))
+    result = CliRunner().invoke(command.plan, [str(file)], env={"INGEST_GRAPH": ""})
+    assert result.exit_code == 0, result.output
+    assert "cave_config: a section of another tool" in result.output
+    assert "AGGLOMERATION: the processed files in EDGES and COMPONENTS are read" in result.output
+    assert re.search(r"^no edge file +5 of 6 chunks$", result.output, re.MULTILINE)
+    assert re.search(r"^no component file +0 of 1 chunks with edges$", result.output, re.MULTILINE)
+
+
 def test_a_damaged_table_of_prices_ends_the_command(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,9 @@ RECORD = RunRecord(
     components="gs://bucket/components",
     spatial_bits=9,
     schema=3,
+    one_sided_edges="join",
+    edges_beyond_volume="drop",
+    unusable_edges="drop",
     max_attempts={"other": 5, "4": 7},
     made_by="0.9.0",
     dataset={"graph_config": {"FANOUT": 2}, "chunkedgraph_ingest": {"max_attempts": {"4": 7}}},
@@ -57,6 +60,9 @@ records = st.builds(
     schema=st.sampled_from([2, 3]),
     test=st.booleans(),
     auto_queue_parents=st.booleans(),
+    one_sided_edges=st.sampled_from(["refuse", "join"]),
+    edges_beyond_volume=st.sampled_from(["refuse", "drop"]),
+    unusable_edges=st.sampled_from(["refuse", "drop"]),
     dataset=st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans()), max_size=3),
 )
 
@@ -82,7 +88,8 @@ def test_golden_bytes() -> None:
 def test_older_versions_are_read(version: int) -> None:
     """A record that any release wrote is the same record today, but for what that release did not know."""
     read = RunRecord.decode((RECORDS / f"v{version}.json").read_bytes(), FILE)
-    unknown = {1: {"made_by": ""}}.get(version, {})
+    rules = dict.fromkeys(("one_sided_edges", "edges_beyond_volume", "unusable_edges"), "refuse")
+    unknown = {1: {"made_by": "", **rules}}.get(version, {})
     assert read == dataclasses.replace(RECORD, **unknown)
     assert RunRecord.decode(read.encode(), FILE) == read
 

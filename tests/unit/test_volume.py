@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigError
-from shared.inputs.listing import can_list, list_sources
+from shared.inputs.listing import can_list
+from shared.inputs.names import COMPONENTS, EDGES
 from shared.inputs.volume import read_volume
 from shared.plan.volume import VolumeFacts
-from tests.datasets import dataset
 
 
 def make_volume(path: str) -> None:
@@ -65,12 +65,14 @@ def test_damaged_info(tmp_path: Path) -> None:
 def test_local_folders(tmp_path: Path) -> None:
     """A folder has to be there and to hold a file whose name fits."""
     folder = f"file://{tmp_path}"
-    (tmp_path / "components_0_0_0.proto").touch()
-    assert "holds no edges_*.proto.zst" in str(can_list(folder, "edges_", ".proto.zst"))
+    for name in ("components_0_0_0.proto", "edges_0_0_0.proto", "edges_0_0.proto.zst", "edges_00_0_0.proto.zst"):
+        (tmp_path / name).touch()
+    assert "holds no edges_*.proto.zst" in str(can_list(folder, EDGES))
     (tmp_path / "edges_0_0_0.proto.zst").touch()
-    assert can_list(folder, "edges_", ".proto.zst") is None
-    assert "does not exist" in str(can_list(f"{folder}/missing", "edges_", ".proto.zst"))
-    assert "cannot be listed" in str(can_list(f"{folder}/edges_0_0_0.proto.zst", "edges_", ".proto.zst"))
+    assert can_list(f"precomputed://{folder}", EDGES) is None
+    assert can_list(folder, EDGES) is None
+    assert "does not exist" in str(can_list(f"{folder}/missing", EDGES))
+    assert "cannot be listed" in str(can_list(f"{folder}/edges_0_0_0.proto.zst", EDGES))
 
 
 def test_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +86,10 @@ def test_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
         yield "edges_0_0_0.proto.zst"
         raise AssertionError("asked for more than one object")
 
-    assert "holds no edges_*" in str(can_list("mem://bucket/edges", "edges_", ".proto.zst"))
+    assert "holds no edges_*" in str(can_list("mem://bucket/edges", EDGES))
     monkeypatch.setattr(CloudFiles, "list", listing)
-    assert can_list("mem://bucket/edges", "edges_", ".proto.zst") is None
-    assert asked == [("mem://bucket/edges", "edges_", True)]
+    assert can_list("mem://bucket/edges", EDGES) is None
+    assert asked == [("mem://bucket/edges", "edge", True)]
 
 
 def test_bucket_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,18 +100,15 @@ def test_bucket_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError("\x1b[1mno access\x1b[m\nmore")
 
     monkeypatch.setattr(CloudFiles, "list", listing)
-    assert "(PermissionError: no access)" in str(can_list("mem://bucket/edges", "edges_", ".proto.zst"))
+    assert "(PermissionError: no access)" in str(can_list("mem://bucket/edges", EDGES))
 
 
-def test_sources_of_a_dataset(tmp_path: Path) -> None:
-    """Each folder of a dataset is looked at under its key."""
-    (tmp_path / "edges").mkdir()
-    (tmp_path / "edges" / "edges_0_0_0.proto.zst").touch()
-    data = dataset(
-        tmp_path,
-        data_source__EDGES="./edges",
-        data_source__COMPONENTS="./edges",
-    )
-    found = list_sources(data)
-    assert found.pop("data_source.COMPONENTS") is not None
-    assert found == {"data_source.EDGES": None}
+def test_a_folder_may_be_empty(tmp_path: Path) -> None:
+    """Where a dataset says so, a folder has to be there and to hold nothing."""
+    assert can_list(f"file://{tmp_path}", COMPONENTS, may_be_empty=True) is None
+    assert "does not exist" in str(can_list(f"file://{tmp_path}/missing", COMPONENTS, may_be_empty=True))
+
+
+def test_protocols_without_listings() -> None:
+    """Nothing is said of a folder on a web server, whose names are asked for later."""
+    assert can_list("https://localhost:1/edges", EDGES) is None

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 from shared.errors import DataError, IngestError
-from shared.inputs.edges import MAX_DECOMPRESSED
+from shared.inputs.packing import MAX_UNPACKED
 from shared.inputs.raw.cache import Cache
 from shared.inputs.raw.index import BLOCK, CRC, FURTHEST, HEAD, Block, Damaged, Index, IndexReader, read_head
 from shared.inputs.raw.ranges import Range, RangeReader
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 
-MOST_BYTES = MAX_DECOMPRESSED
+MOST_BYTES = MAX_UNPACKED
 """Bytes of all payloads that are read for one chunk at once."""
 
 GAP = 1 << 16
