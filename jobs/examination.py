@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,8 @@ class Asked:
     dataset: str | None = None
     checked: Checked | None = None
     region: str | None = None
+    trial: bool = False
+    """Whether the table of a test graph is looked at too."""
 
 
 def patient(environment: Environment, cloud: Cloud, asked: Asked, programs: Machine) -> Patient:
@@ -111,8 +114,12 @@ def _region(environment: Environment, fleets: list[Fleet]) -> str | None:
     remembered = installation.read(TERRAFORM)
     if (remembered.get("project"), remembered.get("prefix")) == (environment.project, environment.prefix):
         return remembered.get("region")
-    found = {match[2] for fleet in fleets if (match := JOB.fullmatch(fleet.job))}
-    return min(found) if found else None
+    return region_of(fleets)
+
+
+def region_of(fleets: Iterable[Fleet]) -> str | None:
+    """Where the Jobs are; None where there are none."""
+    return min((match[2] for fleet in fleets if (match := JOB.fullmatch(fleet.job))), default=None)
 
 
 def _layers(asked: Asked, fleets: list[Fleet], last: dict[str, Any]) -> tuple[int, ...]:
@@ -124,9 +131,10 @@ def _layers(asked: Asked, fleets: list[Fleet], last: dict[str, Any]) -> tuple[in
 
 
 def _tables(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
-    """The last is that of a test graph."""
+    """The last is that of a test graph, where one is looked at."""
     if asked.checked is not None:
-        return (asked.checked.table, f"{asked.checked.table}_test")
+        table = asked.checked.table
+        return (table, f"{table}_test") if asked.trial else (table,)
     return tuple(sorted(last.get("tables", [])))
 
 

@@ -71,6 +71,11 @@ class Environment:
         """The name of the bucket that scratch is in; empty where it is in none of Google's."""
         return self.scratch.removeprefix("gs://").partition("/")[0] if self.scratch.startswith("gs://") else ""
 
+    @property
+    def has_apis(self) -> bool:
+        """Whether Google's REST APIs answer for all of this: not where emulators are the services."""
+        return self.apis_host is not None or not (self.hosts or self.run_host)
+
     def variables(self) -> dict[str, str]:
         """The variables that give another process the same environment."""
         optional = {

@@ -13,8 +13,10 @@ import pytest
 from jobs.local.apis_server import ApisServer
 from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
+from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
 from shared.doctor.place import Place, url
 from shared.exit_codes import Exit
+from shared.files import CloudFilesStorage
 from shared.gcp.cloudrun.messages import JobSpec
 from shared.memory.cloud import MemoryCloud, error, healthy
 from tests.contract.test_cloud import key_file
@@ -26,9 +28,12 @@ from tests.e2e.programs import versions
 class Clinic:
     """A project, and the command for it."""
 
-    run: Run
+    command: Run
     cloud: MemoryCloud
     place: Place
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return self.command("doctor", *arguments)
 
 
 @pytest.fixture
@@ -68,10 +73,10 @@ def clinic(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Clin
     jobs = JobsServer(executor)
     given["CLOUD_RUN_EMULATOR_HOST"] = jobs.host
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return cli("doctor", *arguments, **given)
+    def command(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        return cli(*arguments, **(given | more))
 
-    yield Clinic(run, cloud, place)
+    yield Clinic(command, cloud, place)
     executor.close()
     jobs.close()
     server.close()
@@ -155,3 +160,32 @@ def test_no_project(cli: Run) -> None:
     """Without a project there is nothing to look at."""
     done = cli("doctor")
     assert done.returncode == Exit.REFUSED and "PROJECT is not given" in done.stderr
+
+
+@pytest.fixture
+def scratch(clinic: Clinic, tmp_path: Path) -> CloudFilesStorage:
+    """The fleets on a disk, as no test reads a bucket."""
+    storage = CloudFilesStorage(f"file://{tmp_path}/scratch")
+    storage.put(FLEETS_NAME, encode_fleets([Fleet(clinic.place.job(at), (at,), 1, 2, 60, 2) for at in range(2, 7)]))
+    return storage
+
+
+def test_ingest_is_refused_first(clinic: Clinic, example: Path, scratch: CloudFilesStorage) -> None:
+    """An ingest asks `doctor` before it makes anything, and says what that found; ANYWAY=1 does not ask."""
+    image_is_gone(clinic)
+    arguments = ("ingest", example / "dataset.yml", "--graph", "dataset")
+    done = clinic.command(*arguments, INGEST_SCRATCH=scratch.folder)
+    assert done.returncode == Exit.REFUSED and "ANYWAY=1" in done.stdout, done
+    assert "is not in the registry: no task can start; type: make update PROJECT=" in done.stderr
+    assert not list(scratch.list("dataset"))
+    # It goes on to what cannot be done without: here the emulator has no topics.
+    done = clinic.command(*arguments, "--anyway", INGEST_SCRATCH=scratch.folder)
+    assert "registry" not in done.stderr + done.stdout, done
+
+
+def test_ingest_while_a_service_is_down(clinic: Clinic, example: Path, scratch: CloudFilesStorage) -> None:
+    """What may pass ends with the code that says so."""
+    clinic.cloud.routes[url("run", f"v2/{clinic.place.job(2)}")] = error(503, "backend error")
+    done = clinic.command("ingest", example / "dataset.yml", "--graph", "dataset", INGEST_SCRATCH=scratch.folder)
+    assert done.returncode == Exit.TRY_AGAIN and "backend error" in done.stdout, done
+    assert not list(scratch.list("dataset"))
