@@ -1,7 +1,6 @@
 """Google's REST APIs on the loopback, by a project in memory: what `doctor` asks, over real HTTP.
 
-Each service is a folder of its name, as in http://127.0.0.1:PORT/storage.googleapis.com/storage/v1/b/BUCKET. Below
-/token is what lends tokens to the key of a service account.
+Each service is a folder of its name, as in http://127.0.0.1:PORT/storage.googleapis.com/storage/v1/b/BUCKET.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from shared.memory.cloud import MemoryCloud, error
-
-TOKEN = "a-token"
 
 
 class ApisServer:
@@ -43,9 +40,6 @@ def _handler(cloud: MemoryCloud, asked: list[tuple[str, str | None]]) -> type[Ba
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.path == "/token":
-                self._send(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
-                return
             self._answer(json.loads(content or b"{}"))
 
         def _answer(self, body: Mapping[str, Any] | None) -> None:

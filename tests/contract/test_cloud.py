@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.exceptions import TransportError
 from google.oauth2.credentials import Credentials
 
-from jobs.local.apis_server import TOKEN, ApisServer
+from jobs.local.apis_server import ApisServer
 from shared.doctor.cloud import Identity, Kind, Request
 from shared.doctor.doctor import Part, Patient, examine
 from shared.doctor.place import url
@@ -56,7 +58,7 @@ def server(memory: MemoryCloud) -> Iterator[ApisServer]:
 
 def known() -> Any:
     """Credentials with a token that is good for an hour."""
-    return Credentials(token=TOKEN)
+    return Credentials(token="a-token")
 
 
 def test_same_answers(memory: MemoryCloud, server: ApisServer) -> None:
@@ -95,15 +97,20 @@ def test_who_by_a_token(memory: MemoryCloud, server: ApisServer) -> None:
 
 
 def test_a_service_account(server: ApisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library finds a key, has a token lent for it, and sends that."""
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path, server.host)))
+    """The library finds a key, signs what it asks for with it, and says whose it is."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path)))
     cloud = RestCloud(PLACE.project, server.host)
     assert cloud.who() == Identity("robot@my-project.iam.gserviceaccount.com")
-    assert cloud.ask(REQUESTS[:1])[0].found and server.asked[-1][1] == f"Bearer {TOKEN}"
+    assert cloud.ask(REQUESTS[:1])[0].found
+    header = str(server.asked[-1][1]).removeprefix("Bearer ").partition(".")[0]
+    assert json.loads(base64.urlsafe_b64decode(header + "==")) == {"typ": "JWT", "alg": "RS256", "kid": "1"}
 
 
-def key_file(folder: Path, host: str) -> Path:
-    """A service account's key, whose tokens the stand-in lends."""
+def key_file(folder: Path) -> Path:
+    """A service account's key, by which Google's library signs for itself and asks nobody.
+
+    It is of a universe that is not Google's: for that one the library asks Google where a key may be used.
+    """
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -111,10 +118,17 @@ def key_file(folder: Path, host: str) -> Path:
     path = folder / "key.json"
     path.write_text(json.dumps({
         "type": "service_account", "project_id": "my-project", "private_key_id": "1",
-        "private_key": pem.decode(), "client_id": "1", "token_uri": f"http://{host}/token",
-        "client_email": "robot@my-project.iam.gserviceaccount.com",
+        "private_key": pem.decode(), "client_id": "1", "token_uri": "http://example.invalid/token",
+        "client_email": "robot@my-project.iam.gserviceaccount.com", "universe_domain": "example.invalid",
     }))  # fmt: skip
     return path
+
+
+class Unreachable(Credentials):  # type: ignore[no-untyped-call,misc]
+    """Credentials whose tokens come from where nobody answers."""
+
+    def refresh(self, request: Any) -> None:
+        raise TransportError("timed out")
 
 
 def test_no_credentials(server: ApisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,15 +140,16 @@ def test_no_credentials(server: ApisServer, tmp_path: Path, monkeypatch: pytest.
     assert cloud.ask(REQUESTS[:1])[0].kind is Kind.UNREACHABLE
 
 
-def test_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_reach() -> None:
     """Where nobody listens, that is the answer, and it may pass."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{nobody.getsockname()[1]}"
         (answer,) = RestCloud(PLACE.project, host, known()).ask(REQUESTS[:1])
-        assert answer.kind is Kind.UNREACHABLE and "ConnectionError" in answer.reason
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path, host)))
-        assert RestCloud(PLACE.project, host).who().passing
+    assert answer.kind is Kind.UNREACHABLE and "ConnectionError" in answer.reason
+    cloud = RestCloud(PLACE.project, host, Unreachable(token=None))
+    assert cloud.who() == Identity(refused="timed out", passing=True)
+    assert cloud.ask(REQUESTS[:1])[0].kind is Kind.UNREACHABLE
 
 
 def test_the_clock(server: ApisServer) -> None:

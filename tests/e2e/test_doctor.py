@@ -65,7 +65,7 @@ def clinic(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Clin
         "INGEST_PREFIX": place.prefix,
         "INGEST_SCRATCH": "",
         "GOOGLE_APIS_EMULATOR_HOST": server.host,
-        "GOOGLE_APPLICATION_CREDENTIALS": str(key_file(tmp_path, server.host)),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(key_file(tmp_path)),
         "PATH": f"{versions(tmp_path / 'bin')}:{variables['PATH']}",
     }
     executor = LocalExecutor(variables | given, tmp_path / "logs")

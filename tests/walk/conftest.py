@@ -120,7 +120,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     variables = kept | {
         "PATH": f"{programs(root / 'bin', world)}:{os.environ['PATH']}",
         "GOOGLE_APIS_EMULATOR_HOST": server.host,
-        "GOOGLE_APPLICATION_CREDENTIALS": str(key_file(root, server.host)),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(key_file(root)),
         "PYTHONWARNINGS": "ignore",
     }
     yield Lab(folder, world, cloud, variables)

@@ -1,4 +1,7 @@
-"""Stands in for gcloud: `python -m tests.walk.gcloud WORLD ARGUMENTS`. A call that gcloud would refuse is refused."""
+"""Stands in for gcloud: `python -m tests.walk.gcloud WORLD ARGUMENTS`.
+
+A call that gcloud, or the service behind it, would refuse is refused.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def _value(text: str) -> Any:
 
 
 def given(folder: Path, arguments: list[str]) -> dict[str, Any]:
-    """All variables: defaults, terraform.tfvars, *.auto.tfvars.json by name, -var; each is declared and of its type."""
+    """All variables: defaults, terraform.tfvars, *.auto.tfvars.json by name, -var; declared, and of their types."""
     known = declared(folder)
     values = {name: default for name, (_, default) in known.items()}
     said: list[tuple[str, dict[str, Any]]] = []
@@ -64,9 +65,7 @@ def given(folder: Path, arguments: list[str]) -> dict[str, Any]:
     if plain.exists():
         said.append((plain.name, settings(plain.read_text())))
     said += [(file.name, json.loads(file.read_text())) for file in sorted(folder.glob("*.auto.tfvars.json"))]
-    command = [
-        word.partition("=") for before, word in zip(arguments, arguments[1:], strict=False) if before == "-var"
-    ]
+    command = [word.partition("=") for before, word in pairwise(arguments) if before == "-var"]
     said.append(("-var", {name: value for name, _, value in command}))
     for where, found in said:
         for name, value in found.items():
