@@ -89,8 +89,9 @@ def services(environment: Environment, told: Mapping[str, Any]) -> dict[str, Map
     # Of the project's only: a worker may write to the tables that it is told of, and make none.
     trials = GoogleTrials(endpoints_of(environment), environment.prefix, makes_tables=False)
     found["a document, there and back"] = _timed(trials.document)
-    if place.tables:
-        found[f"a row of {place.tables[-1]}, there and back"] = _timed(lambda: trials.row(place.tables[-1]))
+    table = place.trial_table
+    if table is not None:
+        found[f"a row of {table}, there and back"] = _timed(lambda: trials.row(table))
     return found
 
 

@@ -88,7 +88,8 @@ def looked_around(known: Environment, place: Place) -> list[Finding]:
     say(f"starting two tasks of {place.prefix}-l2, which takes a minute or more")
     name = f"inside-{uuid.uuid4().hex[:12]}"
     # A worker makes no tables, so the one of a test graph is there for it meanwhile.
-    with GoogleTrials(replace(endpoints, instance=place.instance or ""), place.prefix).holding(place.tables[-1:]):
+    table = [place.trial_table] if place.trial_table else []
+    with GoogleTrials(replace(endpoints, instance=place.instance or ""), place.prefix).holding(table):
         # Tasks of a stand-in are processes of this machine, of which nothing is learnt by waiting.
         stays = 0.0 if known.run_host else STAYS_SECONDS
         findings, lines = inside(place, LookingTasks(endpoints), FirestoreNotes(endpoints), name, stays)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from shared.doctor.finding import Finding, Status, problem, skipped
+from shared.doctor.finding import Finding, Status, skipped
 
 
 class Kind(StrEnum):
@@ -113,11 +113,10 @@ def unseen(what: str, answer: Answer, thing: str, project: str, missing: Finding
     if answer.kind is Kind.REFUSED:
         return skipped(what, f"you may not look at {thing} ({answer.reason}); an owner or viewer of {project} may")
     told = f"{thing} cannot be looked at ({answer.reason})"
-    return Finding(Status.PROBLEM, what, told, passing=True) if _passes(answer) else problem(what, told)
-
-
-def _passes(answer: Answer) -> bool:
-    return answer.kind is Kind.UNREACHABLE
+    if answer.kind is Kind.UNREACHABLE:
+        return Finding(Status.PROBLEM, what, told, passing=True)
+    # The service did not understand what it was asked: that is no fault of the project.
+    return skipped(what, told)
 
 
 def _service(answer: Answer) -> str:

@@ -38,8 +38,9 @@ def needs(place: Place, layer: int) -> list[Need]:
         found += [_bucket(bucket, ("storage.objects.get", "storage.objects.list")) for bucket in place.inputs]
     rows = ("bigtable.tables.mutateRows", "bigtable.tables.readRows")
     # The others may not be there yet; what allows one allows all of them.
-    tables = [f"{place.instance_name}/tables/{table}" for table in place.tables[-1:]]
-    return [*found, *(_posted("bigtableadmin", "v2", table, *rows) for table in tables)]
+    if place.trial_table is not None:
+        found.append(_posted("bigtableadmin", "v2", f"{place.instance_name}/tables/{place.trial_table}", *rows))
+    return found
 
 
 def _posted(service: str, version: str, name: str, *permissions: str) -> Need:

@@ -36,6 +36,12 @@ class Place:
     """As the command named it."""
 
     @property
+    def trial_table(self) -> str | None:
+        """The table in which something may be tried: that of a test graph; None if none is known."""
+        tables = [table for table in self.tables if table.endswith("_test")] if self.instance else []
+        return tables[-1] if tables else None
+
+    @property
     def deploy(self) -> str:
         """The command that makes what is not there."""
         return f"make deploy DATASET={self.dataset or '…'} PROJECT={self.project}"

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.doctor.cloud import Cloud, Request, unseen
-from shared.doctor.finding import Finding, note, ok, problem, skipped
+from shared.doctor.cloud import Cloud, Request
+from shared.doctor.finding import Finding, note, ok, skipped
 from shared.doctor.place import Place, url
 
 
@@ -38,8 +38,7 @@ def quotas(place: Place, cloud: Cloud, wanted: Wanted) -> list[Finding]:
     found = []
     for what, answer in (("quota of CPUs", run), ("quota of nodes", bigtable)):
         if not answer.found:
-            missing = problem(what, "the service is not known to the project", place.deploy)
-            found.append(unseen(what, answer, "what the project may have", place.project, missing))
+            found.append(skipped(what, f"what the project may have cannot be looked at ({answer.reason})"))
         elif what == "quota of CPUs":
             found.append(_cpus(place, wanted, answer.body))
         else:

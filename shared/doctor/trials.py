@@ -46,8 +46,8 @@ def trials(place: Place, services: Trials, clock: Callable[[], float], classify:
         tried("a message", "publishing, pulling and acknowledging one", services.message, place.deploy),
         tried("a document", "writing, reading and deleting one", services.document, place.deploy),
     ]
-    if not place.tables or place.instance is None:
+    table = place.trial_table
+    if table is None:
         return [*found, skipped("a row", "no table to try is known without DATASET and an instance")]
-    table = place.tables[-1]
     does = f"writing, reading and deleting one in table {table}"
     return [*found, tried("a row", does, lambda: services.row(table), place.deploy)]

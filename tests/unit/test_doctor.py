@@ -185,6 +185,10 @@ CASES: dict[str, tuple[Check, Spoil]] = {
     "no bucket": (scratch, gone("storage", SCRATCH)),
     "a bucket elsewhere": (scratch, at("storage", SCRATCH, location="EUROPE-WEST1")),
     "storage is down": (scratch, answered("storage", SCRATCH, 503, "backend error")),
+    "a question that is not understood": (
+        database,
+        answered("firestore", "v1/projects/my-project/databases/chunkedgraph-ingest", 400, "Invalid name"),
+    ),
     "no database": (database, gone("firestore", "v1/projects/my-project/databases/chunkedgraph-ingest")),
     "a database of another kind": (
         database,
@@ -401,9 +405,8 @@ def test_an_empty_project_is_a_place_to_deploy_to() -> None:
     for path in ("v3/projects/my-project", "v3/projects/my-project:testIamPermissions"):
         answered("cloudresourcemanager", path, *DISABLED, service="cloudresourcemanager.googleapis.com")(cloud)
     answered("cloudbilling", "v1/projects/my-project/billingInfo", *DISABLED)(cloud)
-    for service in ("run", "bigtableadmin"):
-        path = f"v1beta1/projects/my-project/services/{service}.googleapis.com/consumerQuotaMetrics"
-        answered("serviceusage", path, *DISABLED)(cloud)
+    # What a service that is off has no quotas of is not there, or refused.
+    answered("serviceusage", CPUS, 403, "not enabled")(cloud)
     place = replace(PLACE, region=None)
     found = list(examine(Patient(place, PROGRAMS, Wanted()), cloud, Part.DEPLOY))
     assert exit_code(found) is Exit.OK, said(found)
@@ -428,3 +431,10 @@ def test_images_in_the_registry(image: str, path: str) -> None:
     request = in_registry(image)
     assert request is not None and request.url == url("artifactregistry", f"v1/projects/p/{path}")
     assert in_registry("docker.io/lab/ingest:1") is None
+
+
+def test_nothing_is_tried_in_a_graph() -> None:
+    """The table of a test graph alone is written to, wherever it stands among the others."""
+    tables = ("ant", "fly_test", "zebra")
+    assert replace(PLACE, tables=tables).trial_table == "fly_test"
+    assert replace(PLACE, tables=("ant",)).trial_table is replace(PLACE, instance=None).trial_table is None
