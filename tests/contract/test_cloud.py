@@ -99,7 +99,7 @@ def test_who_by_a_token(memory: MemoryCloud, server: ApisServer) -> None:
 def test_a_service_account(server: ApisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library finds a key, signs what it asks for with it, and says whose it is."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path)))
-    cloud = RestCloud(PLACE.project, server.host)
+    cloud = RestCloud("of-a-robot", server.host)
     assert cloud.who() == Identity("robot@my-project.iam.gserviceaccount.com")
     assert cloud.ask(REQUESTS[:1])[0].found
     header = str(server.asked[-1][1]).removeprefix("Bearer ").partition(".")[0]
@@ -135,7 +135,7 @@ def test_no_credentials(server: ApisServer, tmp_path: Path, monkeypatch: pytest.
     """Credentials that cannot be used are a reason, for who asks and for what is asked; nothing is raised."""
     (tmp_path / "key.json").write_text("{}")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    cloud = RestCloud(PLACE.project, server.host)
+    cloud = RestCloud("of-nobody", server.host)
     assert not cloud.who().passing and "key.json" in str(cloud.who().refused)
     assert cloud.ask(REQUESTS[:1])[0].kind is Kind.UNREACHABLE
 

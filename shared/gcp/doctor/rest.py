@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from shared.doctor.cloud import Answer, Identity, Kind, Request, read_answer
-from shared.gcp.clients import SCOPES
+from shared.gcp.clients import SCOPES, credentials
 
 AT_ONCE = 16
 """Requests under way at once."""
@@ -27,16 +27,16 @@ SECONDS = 10.0
 class RestCloud:
     """Answers `shared.doctor.cloud.Cloud`; all that is asked counts for `project`.
 
-    `host` (`name:port`) stands in for all services, each below a path of its name. `credentials` are found by
-    Google's library unless given.
+    `host` (`name:port`) stands in for all services, each below a path of its name. Credentials are found by
+    Google's library unless `given`.
     """
 
     def __init__(
-        self, project: str, host: str | None = None, credentials: Any = None, clock: Callable[[], float] = time.time
+        self, project: str, host: str | None = None, given: Any = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._project = project
         self._host = host
-        self._given = credentials
+        self._given = given
         self._clock = clock
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
@@ -49,19 +49,19 @@ class RestCloud:
         from google.auth import exceptions
 
         try:
-            credentials = self._credentials
-            if not credentials.valid:
-                self._refresh(credentials)
+            own = self._credentials
+            if not own.valid:
+                self._refresh(own)
+            counts_for = self._found_quota_project
         except exceptions.GoogleAuthError as error:
             passing = isinstance(error, exceptions.TransportError)
             return Identity(refused=str(error).split("\n")[0][:300], passing=passing)
-        account = getattr(credentials, "service_account_email", None)
+        account = getattr(own, "service_account_email", None)
         if account in (None, "default"):
-            form = urlencode({"access_token": credentials.token})
+            form = urlencode({"access_token": own.token})
             told = self._ask(Request(f"https://oauth2.googleapis.com/tokeninfo?{form}", token=""))
             account = told.body.get("email")
-        # As it was found, not as it is used here.
-        return Identity(account, self._found_quota_project)
+        return Identity(account, counts_for)
 
     def _ask(self, request: Request) -> Answer:
         import requests
@@ -107,26 +107,19 @@ class RestCloud:
 
     @cached_property
     def _credentials(self) -> Any:
-        found = self._found
-        if self._found_quota_project is None or not hasattr(found, "with_quota_project"):
-            return found
-        return found if self._found_quota_project == self._project else found.with_quota_project(self._project)
-
-    @cached_property
-    def _found(self) -> Any:
-        import google.auth
-
-        if self._given is not None:
-            return self._given
-        default: Any = google.auth.default
-        return default(scopes=SCOPES)[0]
+        return credentials(self._project) if self._given is None else self._given
 
     @property
     def _found_quota_project(self) -> str | None:
-        return getattr(self._found, "quota_project_id", None)
+        """What the credentials say by themselves, before `project` takes its place."""
+        import google.auth
 
-    def _refresh(self, credentials: Any) -> None:
+        default: Any = google.auth.default
+        found = default(scopes=SCOPES)[0] if self._given is None else self._given
+        return getattr(found, "quota_project_id", None)
+
+    def _refresh(self, own: Any) -> None:
         from google.auth.transport.requests import Request as Transport
 
         transport: Any = Transport
-        credentials.refresh(transport())
+        own.refresh(transport())
