@@ -34,7 +34,7 @@ def main(processes: int | None, look_around: str | None, arguments: tuple[str, .
     """Run worker processes until all have ended; ARGUMENTS are those of jobs.worker."""
     if look_around is not None:
         os.chdir(REPOSITORY)
-        os.execve(sys.executable, [sys.executable, "-m", "jobs.looking_around", look_around], dict(os.environ))
+        os.execve(sys.executable, [*ISOLATED, "-m", "jobs.looking_around", look_around], dict(os.environ))
     count = processes or cpus()
     command = [*ISOLATED, "-m", "jobs.worker", *arguments]
     environ = dict(os.environ)

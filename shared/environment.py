@@ -95,5 +95,5 @@ class Environment:
 def _problems(given: Mapping[str, str]) -> list[str]:
     """A sentence for each variable whose value cannot be meant."""
     told = {name: rule.problem(given[name]) for name, rule in RULES.items() if name in given}
-    told |= {name: host_problem(given[name]) for name in (*EMULATORS, RUN_HOST) if name in given}
+    told |= {name: host_problem(given[name]) for name in (*EMULATORS, RUN_HOST, APIS_HOST) if name in given}
     return [f"{name} = {given[name]!r:.200} {problem}" for name, problem in told.items() if problem]

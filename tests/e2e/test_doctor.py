@@ -46,7 +46,7 @@ def clinic(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Clin
         prefix="chunkedgraph-ingest",
         database=f"d-{name}",
         region="us-central1",
-        instance="i",
+        instance="graphs",
         scratch=f"{project}-chunkedgraph-ingest-scratch",
         layers=tuple(range(2, 7)),
         tables=("dataset", "dataset_test"),
@@ -60,7 +60,7 @@ def clinic(cli: Run, variables: dict[str, str], tmp_path: Path) -> Iterator[Clin
     server = ApisServer(cloud)
     given = {
         "INGEST_PROJECT": project,
-        "INGEST_INSTANCE": "i",
+        "INGEST_INSTANCE": "graphs",
         "INGEST_DATABASE": place.database,
         "INGEST_PREFIX": place.prefix,
         "INGEST_SCRATCH": "",
