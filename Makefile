@@ -3,7 +3,7 @@
 # as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
 SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE MINUTES REGION IMAGE COVERAGE
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
 # make itself would take a $ for a variable of its own, and the shell ends a command with a line; no value needs them.
@@ -45,9 +45,11 @@ PYTHON := .venv/bin/python -E -s
 # Where Python could not even begin, it would end with a violation's code.
 UNREADABLE = { echo "$(CURDIR)/jobs: not all files of this checkout can be read" >&2; exit 74; }
 CLI = cat jobs/__init__.py jobs/cli.py jobs/entry.py jobs/streams.py >/dev/null || $(UNREADABLE); $(PYTHON) -m jobs.cli
+# Only a region that was said: the others are remembered, or deployed.
+DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter REGION,$(SAID_HERE)),--region $(call quoted,$(REGION)))
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan doctor status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -74,10 +76,14 @@ example: build/example/truth.npz  ## make the example dataset
 
 ingest: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2)
 	$(NEED_DATASET)@$(CLI) ingest $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call flag,$(RESUME),--resume) \
-	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(if $(EXAMPLE),build/example/truth.npz)),--truth)
+	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(if $(EXAMPLE),build/example/truth.npz)),--truth) \
+	  $(call flag,$(ANYWAY),--anyway)
 
 plan: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## print what DATASET would take
 	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call option,$(SCHEMA),--schema)
+
+doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say what to type (DATASET, START=1)
+	@$(DOCTOR) $(call flag,$(START),--start)
 
 status: .venv/run.stamp  ## how far GRAPH is (JSON=1)
 	@$(CLI) status $(call flag,$(JSON),--json)
@@ -150,7 +156,8 @@ PHASE = $(PYTHON) -m jobs.deploy $(call flag,$(REPLACE),--replace) $(call flag,$
 # A Job cannot be made of an image that is not there, so what the build needs comes first. Before it the one service
 # that the others are switched on by; after it, and before it is granted anything, Pub/Sub's own account.
 deploy: tfvars bundles  ## make all that DATASET needs in PROJECT: image, queues, jobs, functions (REGION, YES=1)
-	$(NEED_PROJECT)gcloud services enable cloudresourcemanager.googleapis.com --project=$(call quoted,$(PROJECT))
+	$(NEED_PROJECT)$(if $(call on,$(ANYWAY)),,$(DOCTOR) --for deploy)
+	gcloud services enable cloudresourcemanager.googleapis.com --project=$(call quoted,$(PROJECT))
 	$(TF) init -input=false
 	$(PHASE) -target=time_sleep.build_grants
 	gcloud beta services identity create --quiet --service=pubsub.googleapis.com --project=$(call quoted,$(PROJECT))

@@ -13,6 +13,7 @@ with entry.importing(__name__):
     from jobs import interrupts
     from jobs.commands.chunk import chunk, chunk_local
     from jobs.commands.control import pause, reset, resume
+    from jobs.commands.doctor import doctor
     from jobs.commands.down import down
     from jobs.commands.failures import discard, failed, replay
     from jobs.commands.ingest import ingest, layer
@@ -38,7 +39,7 @@ def cli() -> None:
 
 
 for command in (
-    *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down),
+    *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
     *(failed, replay, discard, pause, resume),
 ):
     cli.add_command(command)

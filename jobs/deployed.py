@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from jobs.examination import Asked, region_of
+from jobs.health import stopping
 from jobs.output import say
 from shared.dispatch.fleet import FLEETS_NAME, Fleet
 from shared.dispatch.round import one_round, read_fleets
@@ -24,41 +26,47 @@ from shared.run.registry import Registry
 LOGIN = "log in with: gcloud auth application-default login"
 
 
-def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str) -> None:
-    """ConfigError with all that the project lacks for this dataset; `dataset` is how the command named it."""
+def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anyway: bool = False) -> None:
+    """ConfigError with all that the project lacks for this dataset; `dataset` is how the command named it.
+
+    With `anyway` only what cannot be done without is looked for, and `doctor` is not asked.
+    """
     environment = backend.environment
     assert environment.project is not None
     deploy = f"type: make deploy DATASET={dataset} PROJECT={environment.project}"
     reason = backend.refused_credentials()
     if reason is not None:
         raise ConfigError([Problem("credentials", "application default", None, f"{reason}; {LOGIN}")])
-    problems = [] if environment.run_host else _local_folders(checked, dataset)
+    found = [] if environment.run_host else _local_folders(checked, dataset)
     fleets: list[Fleet] = []
 
     def look(where: str, key: str, ask: Callable[[], object]) -> None:
         try:
             ask()
         except IngestError as error:
-            problems.append(Problem(where, key, None, f"{error}; {deploy}"))
+            found.append(Problem(where, key, None, f"{error}; {deploy}"))
         except Exception as error:
             told = f"cannot be reached ({type(error).__name__}: {error}); {deploy}, or check your roles"
-            problems.append(Problem(where, key, None, told))
+            found.append(Problem(where, key, None, told))
 
     scratch = backend.storage(environment.scratch)
     look(scratch.folder, FLEETS_NAME, lambda: fleets.extend(read_fleets(scratch)))
-    jobs = backend.jobs()
-    for fleet in fleets:
-        look(environment.project, fleet.job, lambda job=fleet.job: jobs.running(job))  # type: ignore[misc]
     look(environment.project, f"Firestore database {environment.database}", backend.board().graphs)
     layers = checked.plan.layers
-    look(environment.project, "Pub/Sub", lambda: backend.need_topics(layers))
-    look(environment.project, "Bigtable", lambda: backend.need_instance(checked.instance))
+    if environment.has_apis:
+        found.extend([] if anyway else stopping(environment, Asked(dataset, checked, region_of(fleets))))
+    else:
+        jobs = backend.jobs()
+        for fleet in fleets:
+            look(environment.project, fleet.job, lambda job=fleet.job: jobs.running(job))  # type: ignore[misc]
+        look(environment.project, "Pub/Sub", lambda: backend.need_topics(layers))
+        look(environment.project, "Bigtable", lambda: backend.need_instance(checked.instance))
     lacking = sorted(set(layers) - {layer for fleet in fleets for layer in fleet.layers})
     if fleets and lacking:
         told = f"serves no layers {lacking}, which this dataset has; {deploy}"
-        problems.append(Problem(scratch.folder, FLEETS_NAME, None, told))
-    if problems:
-        raise ConfigError(problems)
+        found.append(Problem(scratch.folder, FLEETS_NAME, None, told))
+    if found:
+        raise ConfigError(found)
     for told in small_machines(fleets, checked):
         say(f"{told}; for larger ones {deploy}")
 

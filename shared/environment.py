@@ -8,6 +8,7 @@
 | INGEST_PREFIX | what topics and subscriptions start with |
 | INGEST_MEMORY_MIB | memory that a worker process may take; its share of the container or machine unless given |
 | CLOUD_RUN_EMULATOR_HOST | a stand-in for Cloud Run Jobs to use with a project, for tests |
+| GOOGLE_APIS_EMULATOR_HOST | a stand-in for what `doctor` asks of a project, for tests |
 | BIGTABLE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, FIRESTORE_EMULATOR_HOST | emulators to use |
 
 Why the prefix: PREFIX, DATABASE and their like stand in many a shell for something else, and would
@@ -24,6 +25,7 @@ from shared.service_names import RULES, host_problem
 
 EMULATORS = ("BIGTABLE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
 RUN_HOST = "CLOUD_RUN_EMULATOR_HOST"
+APIS_HOST = "GOOGLE_APIS_EMULATOR_HOST"
 DEFAULT_NAME = "chunkedgraph-ingest"
 """The prefix of topics and subscriptions, and the name of the database, unless others are given."""
 
@@ -40,6 +42,7 @@ class Environment:
     prefix: str
     memory_mib: int | None = None
     run_host: str | None = None
+    apis_host: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str], local_scratch: str = "") -> Environment:
@@ -60,7 +63,18 @@ class Environment:
             prefix=prefix,
             memory_mib=int(memory) if memory else None,
             run_host=given.get(RUN_HOST),
+            apis_host=given.get(APIS_HOST),
         )
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket that scratch is in; empty where it is in none of Google's."""
+        return self.scratch.removeprefix("gs://").partition("/")[0] if self.scratch.startswith("gs://") else ""
+
+    @property
+    def has_apis(self) -> bool:
+        """Whether Google's REST APIs answer for all of this: not where emulators are the services."""
+        return self.apis_host is not None or not (self.hosts or self.run_host)
 
     def variables(self) -> dict[str, str]:
         """The variables that give another process the same environment."""
@@ -81,5 +95,5 @@ class Environment:
 def _problems(given: Mapping[str, str]) -> list[str]:
     """A sentence for each variable whose value cannot be meant."""
     told = {name: rule.problem(given[name]) for name, rule in RULES.items() if name in given}
-    told |= {name: host_problem(given[name]) for name in (*EMULATORS, RUN_HOST) if name in given}
+    told |= {name: host_problem(given[name]) for name in (*EMULATORS, RUN_HOST, APIS_HOST) if name in given}
     return [f"{name} = {given[name]!r:.200} {problem}" for name, problem in told.items() if problem]

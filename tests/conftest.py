@@ -20,8 +20,8 @@ from jobs.local import emulators as manager
 from shared.errors import IngestError
 from tests.lacking import lacks, summary
 
-TOGETHER = ("functions", "image", "terraform")
-"""Folders whose files share what takes long to make: environments, the image, Terraform's plans."""
+TOGETHER = ("functions", "image", "terraform", "walk")
+"""Folders whose files share what takes long to make: environments, the image, Terraform's plans, a deployment."""
 
 FIRST = (
     "image",

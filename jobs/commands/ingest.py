@@ -39,6 +39,7 @@ from shared.run.backend import Backend
 @workers_option
 @click.option("--truth", type=click.Path(path_type=Path), help="File with the object of every supervoxel.")
 @schema_option
+@click.option("--anyway", is_flag=True, help="With a project: begin although `doctor` finds problems there.")
 def ingest(
     dataset: str,
     graph: str | None,
@@ -47,6 +48,7 @@ def ingest(
     workers: int,
     truth: Path | None,
     schema: int | None,
+    anyway: bool,
 ) -> None:
     """Build the chunked graph of DATASET (a name in configs/, or the path of a dataset YAML)."""
     path = dataset_path(dataset)
@@ -61,7 +63,7 @@ def ingest(
         say(f"{missing} Meanwhile this run is built in memory, and is gone when it ends.")
         backend = MemoryBackend()
     if isinstance(backend, GoogleBackend) and backend.project is not None:
-        check_deployed(backend, checked, dataset)
+        check_deployed(backend, checked, dataset, anyway)
     run = find(backend, checked, graph)
     if run is None:
         run, count = begin(backend, checked, graph, str(truth.absolute()) if truth else None)

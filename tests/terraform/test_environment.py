@@ -14,7 +14,7 @@ from shared.dispatch.fleet import decode_fleets
 from shared.environment import EMULATORS, Environment
 from tests.terraform.tool import REPOSITORY, Resource, environment
 
-STAND_INS = {*EMULATORS, "CLOUD_RUN_EMULATOR_HOST"}
+STAND_INS = {*EMULATORS, "CLOUD_RUN_EMULATOR_HOST", "GOOGLE_APIS_EMULATOR_HOST"}
 """Read in tests and on a developer's machine; a task that was told one would work on nothing real."""
 
 

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from shared.doctor.grants import grants
+from shared.doctor.place import Place
 from tests.terraform.tool import FOLDER, Outcome, Resource
 
 TARGETS = {
@@ -105,6 +107,23 @@ def test_readme_has_every_grant(resources: list[Resource]) -> None:
     assert len(there) > 30
     assert sorted(told - there) == [], "in the README, but nobody gets it"
     assert sorted(there - told) == [], "not in the README"
+
+
+def test_doctor_looks_for_every_grant() -> None:
+    """What `doctor` asks for is the table: each account, role and resource, and no other."""
+    place = Place(
+        project="any-project",
+        prefix="chunkedgraph-ingest",
+        database="chunkedgraph-ingest",
+        region="us-central1",
+        instance="graphs",
+        scratch="any-project-chunkedgraph-ingest-scratch",
+        layers=tuple(range(2, ROOT + 1)),
+        tables=tuple(NAMES["table"]),
+        inputs=tuple(NAMES["input"]),
+    )
+    looked_for = [(one.account, one.role, one.on) for one in grants(place, NAMES["number"][0], ROOT)]
+    assert sorted(looked_for) == sorted(documented())
 
 
 def test_grants_add_and_never_replace(outcome: Outcome) -> None:

@@ -38,10 +38,11 @@ ALLOWED = {
     "verify": BASE | {"plan", "inputs", "table", "chunks", "run"},
     "operate": BASE | {"plan", "inputs", "table", "chunks", "run", "work", "verify"},
     "dispatch": BASE | {"plan", "run", "operate"},
+    "doctor": BASE,
     "files": BASE,
     "ranges": BASE | {"inputs", "files"},
-    "memory": BASE | {"plan", "inputs", "table", "run", "dispatch", "files"},
-    "gcp": BASE | {"plan", "inputs", "table", "run", "dispatch", "files"},
+    "memory": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "doctor"},
+    "gcp": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "doctor"},
 }
 """Room -> the rooms of shared/ that it may import. Data flows the other way."""
 

@@ -1,0 +1,1 @@
+"""What `shared.doctor` asks of the outside, answered by Google's services."""
