@@ -22,7 +22,6 @@ from shared.doctor.tools import Machine
 from shared.environment import Environment
 from shared.errors import DataError, StateError
 from shared.estimate.needs import needs
-from shared.estimate.report import describe
 from shared.estimate.schedule import NODES, schedule
 from shared.estimate.tfvars import buckets
 from shared.operate.check import Checked
@@ -140,8 +139,8 @@ def _tables(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
 
 def _inputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
     if asked.checked is not None:
-        source = asked.checked.dataset.data_source
-        return tuple(buckets([source.EDGES, source.COMPONENTS]))
+        folders = asked.checked.folders
+        return tuple(buckets(folder for key, folder in folders.items() if key != "data_source.WATERSHED"))
     return tuple(last.get("input_buckets", []))
 
 
@@ -149,7 +148,7 @@ def _wanted(asked: Asked, fleets: list[Fleet]) -> Wanted:
     """What the plan, or else the fleets, use at once: that of the layer which uses most."""
     if asked.checked is not None:
         checked = asked.checked
-        stages = schedule(needs(describe(checked.plan, checked.dataset, checked.volume)))
+        stages = schedule(needs(checked.report))
         return Wanted(max(stage.tasks * stage.cpu for stage in stages), NODES)
     if fleets:
         return Wanted(max(fleet.max * fleet.cpu for fleet in fleets))

@@ -32,6 +32,8 @@ NAMES = {
     "instance": ["graphs"],
     "table": ["fly", "fly_test"],
     "input": ["edges-bucket", "components-bucket"],
+    "output": ["processed-bucket"],
+    "root": ["6"],
 }
 """What the placeholders of the README stand for in tests/wiring.tftest.hcl."""
 
