@@ -10,7 +10,7 @@ import pytest
 from jobs.example import make_example
 from shared.exit_codes import Exit
 from shared.run.from_raw import FROM_RAW, FromRaw
-from tests.e2e.conftest import PARAMS, Run
+from tests.e2e.conftest import FEW, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
 DATASET = """
@@ -24,7 +24,7 @@ ingest_config: {{AGGLOMERATION: {0}/raw}}
 def folder(tmp_path: Path) -> Path:
     """A small example as raw output, with its dataset.yml."""
     found = tmp_path / "raw"
-    make_example(found, PARAMS, raw=True)
+    make_example(found, FEW, raw=True)
     (found / "dataset.yml").write_text(DATASET.format(found))
     return found
 

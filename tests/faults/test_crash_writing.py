@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.example.shards import RawFiles
@@ -15,6 +15,7 @@ from shared.operate.queueing import resume
 from shared.operate.replay import current_failures, replay
 from shared.plan.grid import Chunk
 from shared.run.record_versions import MAX_ATTEMPTS
+from tests.examples import examples
 from tests.faults.crash import WRITING, Faults, Planned, Point, crash
 from tests.faults.disturbed import DisturbedRun, RawTable, Script, every_chunk
 from tests.faults.model import expected
@@ -137,7 +138,7 @@ points = st.lists(st.sampled_from([point for point in Point if point not in NEVE
 scripts = st.dictionaries(st.sampled_from(every_chunk(PLAN)), points, max_size=6)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(scripts, st.booleans())
 def test_many_crashes_in_one_run(
     undisturbed: tuple[RawTable, dict[str, dict[str, bytes]]], script: dict[Chunk, list[Point]], prepare: bool
