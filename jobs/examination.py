@@ -25,6 +25,7 @@ from shared.estimate.needs import needs
 from shared.estimate.schedule import NODES, schedule
 from shared.estimate.tfvars import buckets
 from shared.operate.check import Checked
+from shared.operate.which_input import folders_of
 
 TERRAFORM = REPOSITORY / "terraform"
 VARIABLES = TERRAFORM / "dataset.auto.tfvars.json"
@@ -84,6 +85,7 @@ def patient(environment: Environment, cloud: Cloud, asked: Asked, programs: Mach
         layers=_layers(asked, fleets, last),
         tables=_tables(asked, last),
         inputs=_inputs(asked, last),
+        outputs=_outputs(asked, last),
         dataset=asked.dataset,
     )
     return Patient(place, programs, _wanted(asked, fleets))
@@ -142,6 +144,14 @@ def _inputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
         folders = asked.checked.folders
         return tuple(buckets(folder for key, folder in folders.items() if key != "data_source.WATERSHED"))
     return tuple(last.get("input_buckets", []))
+
+
+def _outputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
+    """Where processed files are written to, of a dataset that is raw output."""
+    if asked.checked is None:
+        return tuple(last.get("output_buckets", []))
+    given = folders_of(asked.checked.dataset)
+    return tuple(buckets(given[kind] for kind in asked.checked.input.written))
 
 
 def _wanted(asked: Asked, fleets: list[Fleet]) -> Wanted:

@@ -8,7 +8,7 @@ add a field: a new RECORD_VERSION, a step to it, and a golden file of the versio
 | version | what changed |
 |---|---|
 | 1 | has no number in it |
-| 2 | `max_attempts`, from the dataset's settings; `truth`; `made_by`; rules for edges; `raw`, `written`, `prepare` |
+| 2 | `max_attempts`, from the dataset's settings; `truth`; `made_by`; edge rules; `raw`, `written`, `prepare` |
 """
 
 from __future__ import annotations
