@@ -3,7 +3,7 @@
 # as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
 SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
 # make itself would take a $ for a variable of its own, and the shell ends a command with a line; no value needs them.
@@ -23,7 +23,8 @@ given = $(filter-out undefined,$(origin $(1)))
 blank := $(subst ,, )
 JOINED := $(subst $(blank),|,$(DATASET))
 GRAPH_OF_DATASET := $(subst |,$(blank),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(JOINED)))))
-EXAMPLE := $(filter example,$(JOINED))
+EXAMPLE := $(filter example raw,$(JOINED))
+MADE := $(if $(EXAMPLE),build/$(EXAMPLE)/truth.npz)
 $(if $(call given,GRAPH),,$(if $(DATASET),$(eval GRAPH := $$(GRAPH_OF_DATASET))))
 $(foreach name,$(SETTINGS),$(if $(call given,$(name)),,$(if $(INGEST_$(name)),$(eval $(name) := $$(INGEST_$(name))))))
 SAID_HERE := $(foreach name,REGION PREFIX,$(if $(call given,$(name)),$(name)))
@@ -47,6 +48,7 @@ UNREADABLE = { echo "$(CURDIR)/jobs: not all files of this checkout can be read"
 CLI = cat jobs/__init__.py jobs/cli.py jobs/entry.py jobs/streams.py >/dev/null || $(UNREADABLE); $(PYTHON) -m jobs.cli
 # Only a region that was said: the others are remembered, or deployed.
 DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter REGION,$(SAID_HERE)),--region $(call quoted,$(REGION)))
+RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
 .PHONY: help check ingest plan doctor status verify show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
@@ -72,15 +74,19 @@ build/example/truth.npz: | .venv/run.stamp
 	@rm -rf build/example.part && $(PYTHON) -m jobs.example build/example.part
 	@rm -rf build/example && mv build/example.part build/example
 
+build/raw/truth.npz: | .venv/run.stamp
+	@rm -rf build/raw.part && $(PYTHON) -m jobs.example build/raw.part --raw
+	@rm -rf build/raw && mv build/raw.part build/raw
+
 example: build/example/truth.npz  ## make the example dataset
 
-ingest: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2)
+ingest: .venv/run.stamp $(MADE)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2, RAW=1, PREPARE=1)
 	$(NEED_DATASET)@$(CLI) ingest $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call flag,$(RESUME),--resume) \
-	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(if $(EXAMPLE),build/example/truth.npz)),--truth) \
-	  $(call flag,$(ANYWAY),--anyway)
+	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(MADE)),--truth) \
+	  $(RAW_OPTION) $(call flag,$(PREPARE),--prepare-only) $(call flag,$(ANYWAY),--anyway)
 
-plan: .venv/run.stamp $(if $(EXAMPLE),build/example/truth.npz)  ## print what DATASET would take
-	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call option,$(SCHEMA),--schema)
+plan: .venv/run.stamp $(MADE)  ## print what DATASET would take
+	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(RAW_OPTION) $(call option,$(SCHEMA),--schema)
 
 doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say what to type (DATASET, START=1)
 	@$(DOCTOR) $(call flag,$(START),--start)
@@ -137,7 +143,7 @@ SAID = $(if $(filter $(1),$(SAID_HERE)),-var $(2)=$(call quoted,$($(1))))
 VARS = -var project=$(call quoted,$(PROJECT)) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
 
 tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
-	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) --tfvars --out terraform/dataset.auto.tfvars.json
+	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(RAW_OPTION) --tfvars --out terraform/dataset.auto.tfvars.json
 
 bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed, below build/functions
 	@$(PYTHON) -m functions.bundle

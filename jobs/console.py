@@ -75,6 +75,10 @@ schema_option = click.option(
     help="Layout of the table: 2 for servers of version 2.x, 3 for 3.x; the dataset file's unless given.",
 )
 
+raw_option = click.option(
+    "--raw", is_flag=True, help="Read raw agglomeration output, also where there are processed files."
+)
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 layer_argument = click.argument("layer", type=int, required=False)

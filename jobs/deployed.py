@@ -16,7 +16,6 @@ from shared.dispatch.fleet import FLEETS_NAME, Fleet
 from shared.dispatch.round import one_round, read_fleets
 from shared.errors import ConfigError, IngestError, Problem
 from shared.estimate.needs import needs
-from shared.estimate.report import describe
 from shared.estimate.schedule import rounded_gib
 from shared.gcp.backend import GoogleBackend
 from shared.inputs.folder import plain_location
@@ -74,7 +73,7 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anywa
 def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
     """The layers whose tasks have less memory than their largest chunk may need. The need is an estimate, so
     nothing is refused for it: a chunk that really has too little room ends in the dead letters."""
-    needed = needs(describe(checked.plan, checked.dataset, checked.volume))
+    needed = needs(checked.report)
     given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}
     return [
         f"layer {need.layer} may need {rounded_gib(need.memory_gib):g} GiB for a chunk, and its tasks have {has:g}"
@@ -97,12 +96,10 @@ def dispatch_now(backend: GoogleBackend, more: Mapping[int, int] | None = None) 
 
 
 def _local_folders(checked: Checked, dataset: str) -> list[Problem]:
-    """The input folders of this machine, which no task in the cloud can read."""
-    source = checked.dataset.data_source
-    folders = {"data_source.EDGES": source.EDGES, "data_source.COMPONENTS": source.COMPONENTS}
-    told = "is a folder of this machine, which no task in the cloud can read; copy it to a bucket"
+    """The folders of this machine, which no task in the cloud can reach."""
+    told = "is a folder of this machine, which no task in the cloud can reach; use a bucket"
     return [
         Problem(dataset, key, folder, told)
-        for key, folder in folders.items()
-        if plain_location(folder).startswith("file://") or "://" not in folder
+        for key, folder in checked.folders.items()
+        if key != "data_source.WATERSHED" and (plain_location(folder).startswith("file://") or "://" not in folder)
     ]

@@ -22,10 +22,10 @@ from shared.doctor.tools import Machine
 from shared.environment import Environment
 from shared.errors import DataError, StateError
 from shared.estimate.needs import needs
-from shared.estimate.report import describe
 from shared.estimate.schedule import NODES, schedule
 from shared.estimate.tfvars import buckets
 from shared.operate.check import Checked
+from shared.operate.which_input import folders_of
 
 TERRAFORM = REPOSITORY / "terraform"
 VARIABLES = TERRAFORM / "dataset.auto.tfvars.json"
@@ -85,6 +85,7 @@ def patient(environment: Environment, cloud: Cloud, asked: Asked, programs: Mach
         layers=_layers(asked, fleets, last),
         tables=_tables(asked, last),
         inputs=_inputs(asked, last),
+        outputs=_outputs(asked, last),
         dataset=asked.dataset,
     )
     return Patient(place, programs, _wanted(asked, fleets))
@@ -140,16 +141,24 @@ def _tables(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
 
 def _inputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
     if asked.checked is not None:
-        source = asked.checked.dataset.data_source
-        return tuple(buckets([source.EDGES, source.COMPONENTS]))
+        folders = asked.checked.folders
+        return tuple(buckets(folder for key, folder in folders.items() if key != "data_source.WATERSHED"))
     return tuple(last.get("input_buckets", []))
+
+
+def _outputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
+    """Where processed files are written to, of a dataset that is raw output."""
+    if asked.checked is None:
+        return tuple(last.get("output_buckets", []))
+    given = folders_of(asked.checked.dataset)
+    return tuple(buckets(given[kind] for kind in asked.checked.input.written))
 
 
 def _wanted(asked: Asked, fleets: list[Fleet]) -> Wanted:
     """What the plan, or else the fleets, use at once: that of the layer which uses most."""
     if asked.checked is not None:
         checked = asked.checked
-        stages = schedule(needs(describe(checked.plan, checked.dataset, checked.volume)))
+        stages = schedule(needs(checked.report))
         return Wanted(max(stage.tasks * stage.cpu for stage in stages), NODES)
     if fleets:
         return Wanted(max(fleet.max * fleet.cpu for fleet in fleets))

@@ -62,6 +62,17 @@ resource "google_storage_bucket_iam_member" "worker_input" {
   member   = local.workers["2"]
 }
 
+# Processed files are written by layer 2, each chunk's by its own job; that all are there is noted by the root's.
+resource "google_storage_bucket_iam_member" "worker_output" {
+  for_each = {
+    for pair in setproduct(setsubtract(var.output_buckets, var.foreign_buckets), toset(["2", tostring(var.layers)])) :
+    "${pair[0]} ${pair[1]}" => { bucket = pair[0], layer = pair[1] }
+  }
+  bucket = each.value.bucket
+  role   = "roles/storage.objectUser"
+  member = local.workers[each.value.layer]
+}
+
 resource "google_storage_bucket" "source" {
   #checkov:skip=CKV_GCP_62:It has copies of what the repository has, read by builds, whose own logs say so
   #checkov:skip=CKV_GCP_78:Objects have the hash of their content in their name; none is ever written over

@@ -34,12 +34,22 @@ variable "tables" {
 }
 
 variable "input_buckets" {
-  description = "Buckets (without gs://) with the edges and components that workers read."
+  description = "Buckets (without gs://) with the edges and components, or the raw agglomeration output, that workers read."
   type        = set(string)
   default     = []
   validation {
     condition     = alltrue([for bucket in var.input_buckets : can(regex("^[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9]$", bucket))])
     error_message = "input_buckets are names of buckets, without gs:// and without a path."
+  }
+}
+
+variable "output_buckets" {
+  description = "Buckets (without gs://) that processed edges and components are written to, from raw agglomeration output."
+  type        = set(string)
+  default     = []
+  validation {
+    condition     = alltrue([for bucket in var.output_buckets : can(regex("^[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9]$", bucket))])
+    error_message = "output_buckets are names of buckets, without gs:// and without a path."
   }
 }
 
@@ -109,7 +119,7 @@ variable "database" {
 }
 
 variable "foreign_buckets" {
-  description = "Those of input_buckets whose access is not ours to give (public ones, or another lab's): no grant is made there."
+  description = "Those of input_buckets and output_buckets whose access is not ours to give (public ones, or another lab's): no grant is made there."
   type        = set(string)
   default     = []
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.gcp.progress import CLASSIFY
+from shared.inputs.source import ProcessedSource
 from shared.memory.backend import MEMORY, MemoryBackend
 from shared.memory.completion import MemoryCompletion
 from shared.memory.queue import MemoryBroker
@@ -66,9 +67,13 @@ class MemoryRun:
 
     def open(self, graph: str, run: str) -> OpenRun | None:
         """The run, if that is its name."""
-        sources = Sources(storage_of(self.volume.edges), storage_of(self.volume.components), self.scratch)
-        opened = OpenRun(self.record, sources, self.table, self.completion, read_control(self.scratch))
+        opened = OpenRun(self.record, self.sources(), self.table, self.completion, read_control(self.scratch))
         return opened if (graph, run) == (self.record.graph, self.record.run) else None
+
+    def sources(self) -> Sources:
+        """Where its chunks come from."""
+        inputs = ProcessedSource(storage_of(self.volume.edges), storage_of(self.volume.components))
+        return Sources(inputs, self.scratch)
 
     def start(self) -> MemoryRun:
         """Makes the table and queues layer 2."""

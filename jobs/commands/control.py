@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from jobs.building import work_until_done
-from jobs.commands.status import show_layers
+from jobs.commands.status import say_prepared, show_layers
 from jobs.commands.verify import show_verification
 from jobs.console import (
     command,
@@ -56,6 +56,9 @@ def resume(graph: str, workers: int, truth: Path | None) -> None:
     work_until_done(run, workers)
     if not run.finished:
         say(f"what is ready is done; parents wait for: make layer N=LAYER {run.where}")
+        return
+    if run.record.prepare:
+        say_prepared(run)
         return
     show_layers(run)
     show_verification(run, truth)

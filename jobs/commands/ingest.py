@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from jobs.building import work_until_done
-from jobs.commands.status import show_layers, show_status
+from jobs.commands.status import say_prepared, show_layers, show_status
 from jobs.commands.verify import show_verification
 from jobs.console import (
     command,
@@ -15,6 +15,7 @@ from jobs.console import (
     graph_option,
     named_graph_option,
     open_run,
+    raw_option,
     schema_option,
     started_backend,
     workers_option,
@@ -40,6 +41,8 @@ from shared.run.backend import Backend
 @click.option("--truth", type=click.Path(path_type=Path), help="File with the object of every supervoxel.")
 @schema_option
 @click.option("--anyway", is_flag=True, help="With a project: begin although `doctor` finds problems there.")
+@raw_option
+@click.option("--prepare-only", is_flag=True, help="Write processed files from raw output, and stop: no table.")
 def ingest(
     dataset: str,
     graph: str | None,
@@ -48,12 +51,14 @@ def ingest(
     workers: int,
     truth: Path | None,
     schema: int | None,
+    raw: bool,
+    prepare_only: bool,
     anyway: bool,
 ) -> None:
     """Build the chunked graph of DATASET (a name in configs/, or the path of a dataset YAML)."""
     path = dataset_path(dataset)
     graph = graph or path.stem
-    checked = check(path, graph, test, schema)
+    checked = check(path, graph, test, schema, raw)
     for note in checked.notes:
         say(f"- {note}")
     backend: Backend
@@ -64,10 +69,18 @@ def ingest(
         backend = MemoryBackend()
     if isinstance(backend, GoogleBackend) and backend.project is not None:
         check_deployed(backend, checked, dataset, anyway)
-    run = find(backend, checked, graph)
+    run = find(backend, checked, graph, prepare_only)
     if run is None:
-        run, count = begin(backend, checked, graph, str(truth.absolute()) if truth else None)
-        say(f"created table {run.record.table} and queued {count:,} chunks of layer 2")
+        truth_path = str(truth.absolute()) if truth else None
+        run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only)
+        if checked.input.raw is not None:
+            for name, value in checked.input_rows():
+                say(f"{name}: {value}")
+        made = "" if prepare_only else f"created table {run.record.table} and "
+        say(f"{made}queued {count:,} chunks of layer 2")
+    elif run.finished and prepare_only:
+        say_prepared(run)
+        return
     elif run.finished:
         say(f"{graph} is ingested: every chunk of table {run.record.table} is done.")
         show_layers(run)
@@ -87,6 +100,9 @@ def ingest(
 def _build(run: Run, workers: int, truth: Path | None) -> None:
     """Stays until the run is done, and says what it came to."""
     work_until_done(run, workers)
+    if run.record.prepare:
+        say_prepared(run)
+        return
     if not run.record.auto_queue_parents and not run.finished:
         if isinstance(run.backend, MemoryBackend):
             say("layer 2 is done; it was built in memory, where no other command can go on with its parents")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from jobs.console import command, dataset_path, environment, named_graph_option, schema_option
+from jobs.console import command, dataset_path, environment, named_graph_option, raw_option, schema_option
 from jobs.output import put, put_json, put_rows, say, write_json
 from jobs.paths import REPOSITORY
 from shared.errors import ConfigError, Problem, StateError
@@ -15,10 +15,11 @@ from shared.estimate.bill import bill, waiting_usd
 from shared.estimate.needs import VOXELS_A_SUPERVOXEL, LayerNeeds, needs
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices, load_prices
-from shared.estimate.report import PlanReport, describe
+from shared.estimate.report import PlanReport
 from shared.estimate.schedule import NODES, as_rows, remarks, schedule
 from shared.estimate.tfvars import tfvars, unknown
 from shared.operate.check import check
+from shared.operate.which_input import folders_of
 
 PRICES = REPOSITORY / "configs" / "prices.yml"
 """List prices, for the bill of a plan."""
@@ -32,31 +33,34 @@ VARIABLES = REPOSITORY / "terraform" / "variables.tf"
 @named_graph_option
 @click.option("--test", is_flag=True, help="Plan what `ingest --test` would build.")
 @schema_option
+@raw_option
 @click.option(
     "--tfvars", "as_tfvars", is_flag=True, help="Terraform's variables for all of DATASET, as JSON, alone."
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --tfvars: the file to write.")
 def plan(
-    dataset: str, graph: str | None, test: bool, schema: int | None, as_tfvars: bool, out: Path | None
+    dataset: str, graph: str | None, test: bool, schema: int | None, raw: bool, as_tfvars: bool, out: Path | None
 ) -> None:
     """Print layers, work, hours and an estimate of the bill of DATASET; creates nothing in the cloud."""
     if out is not None and not as_tfvars:
         raise click.UsageError("--out is the file for --tfvars")
     path = dataset_path(dataset)
-    checked = check(path, graph or path.stem, test and not as_tfvars, schema)
-    report = describe(checked.plan, checked.dataset, checked.volume)
+    checked = check(path, graph or path.stem, test and not as_tfvars, schema, raw)
+    report = checked.report
     needed = needs(report)
     if as_tfvars:
-        known = environment()
+        known, chosen = environment(), checked.input
+        written = [folders_of(checked.dataset)[kind] for kind in chosen.written + chosen.kept]
+        where = known.project, known.instance
         grid = checked.plan.grid
-        put_tfvars(tfvars(checked.dataset, checked.table, grid, needed, known.project, known.instance), path, out)
+        put_tfvars(tfvars(checked.dataset, checked.table, grid, needed, *where, written), path, out)
         return
     prices = load_prices(PRICES)
     say(f"{path}: table {checked.table}")
     put_rows(report.as_rows())
     for note in checked.notes:
         say(f"- {note}")
-    for name, value in [*report.totals(), *checked.inventory.totals()]:
+    for name, value in [*report.totals(), *checked.input_rows(), *checked.inventory.totals()]:
         put(f"{name:24}{value}")
     put_estimate(report, needed, prices)
 

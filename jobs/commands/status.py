@@ -14,6 +14,7 @@ from shared.gcp.backend import GoogleBackend
 from shared.operate.reasons import in_words
 from shared.operate.remarks import remarks
 from shared.operate.run import Run
+from shared.work.prepared import FILES
 
 
 @command("status")
@@ -30,6 +31,9 @@ def status(graph: str, as_json: bool) -> None:
             "table": record.table,
             "schema": record.schema,
             "upgrade": record.upgrade,
+            "raw": record.raw and record.raw.agglomeration,
+            "written": list(record.written),
+            "prepare": record.prepare,
             "made_by": record.made_by,
             "finished": found.finished,
             "paused": run.paused,
@@ -62,7 +66,9 @@ def show_status(run: Run) -> None:
     """Prints a line a layer."""
     record, found = run.record, run.status()
     kind = "upgrade to schema 3" if record.upgrade else f"schema {record.schema}"
-    say(f"{run.graph}: run {record.run}, table {record.table}, {kind}")
+    what = "processed files alone" if record.prepare else f"table {record.table}, {kind}"
+    read = f", from raw output in {record.raw.agglomeration}" if record.raw else ""
+    say(f"{run.graph}: run {record.run}, {what}{read}")
     console.print(progress_table(found))
     for line in in_words(waiting(run, found.waiting)):
         say(f"waiting: {line}")
@@ -73,6 +79,16 @@ def show_status(run: Run) -> None:
             f"chunks in the dead letters: {found.failed:,}; discarded: {found.discarded:,}; begun again and "
             f"not ended: {found.unended:,}; see: make failed {run.where}"
         )
+
+
+def say_prepared(run: Run) -> None:
+    """Says what a finished run that only writes processed files came to."""
+    totals, record = run.totals(), run.record
+    count = "" if totals is None else f"{totals[2][FILES]:,} "
+    folders = {"edges": record.edges, "components": record.components}
+    where = " and ".join(str(folders[kind]) for kind in record.written)
+    say(f"prepared {run.graph}: {count}processed files are in {where}")
+    say(f"next: make ingest DATASET=NAME {run.where}, which reads them")
 
 
 def show_layers(run: Run) -> None:

@@ -34,14 +34,15 @@ DEFAULT = ExampleParams()
     help="Voxels across a supervoxel: smaller ones mean more for each chunk.",
 )
 @click.option("--seed", type=int, default=DEFAULT.seed, help="Another seed gives another dataset.")
-def main(folder: Path, grid: Triple, chunk_size: Triple, supervoxel_size: int, seed: int) -> None:
+@click.option("--raw", is_flag=True, help="Write raw agglomeration output in the place of edges and components.")
+def main(folder: Path, grid: Triple, chunk_size: Triple, supervoxel_size: int, seed: int, raw: bool) -> None:
     """Make an example dataset of branching neurites below FOLDER.
 
-    Writes the watershed volume (ws), edges, components, and the true objects (truth.npz).
+    Writes the watershed volume (ws), edges and components, or raw, and the true objects (truth.npz).
     """
     with claimed():
         try:
-            summary = make_example(folder, ExampleParams(grid, chunk_size, supervoxel_size, seed))
+            summary = make_example(folder, ExampleParams(grid, chunk_size, supervoxel_size, seed), raw)
         except (ValueError, FileExistsError) as error:
             raise StateError(str(error)) from error
         for name, value in asdict(summary).items():

@@ -32,6 +32,7 @@ from jobs.example.files import (
 from jobs.example.objects import make_objects
 from jobs.example.painting import Painting
 from jobs.example.params import ExampleParams
+from jobs.example.raw import RAW, write_raw
 from jobs.example.supervoxels import ZERO_SEGMENT_SHARE, Cells, Segments
 from shared.plan.grid import Chunk, neighbour
 
@@ -45,8 +46,6 @@ class Summary:
 
     layer_count: int
     chunks: int
-    edge_files: int
-    component_files: int
     supervoxels: int
     """Those that occur in an edge."""
     lone_supervoxels: int
@@ -58,25 +57,34 @@ class Summary:
     cross_edges: int
     active_edges: int
     """Cross edges included."""
-    disagreements: int
+    edge_files: int = 0
+    component_files: int = 0
+    shards: int = 0
+    """Of raw output."""
+    disagreements: int = 0
     """Edges that the component files of their two chunks decide differently, as an ingest counts them."""
-    unknown_ids: int
+    unknown_ids: int = 0
     """Ids that component files list though they occur in no edge."""
 
 
-def make_example(folder: Path, params: ExampleParams) -> Summary:
-    """Write a dataset below `folder`: ws/, edges/, components/ and truth.npz.
+def make_example(folder: Path, params: ExampleParams, raw: bool = False) -> Summary:
+    """Write a dataset below `folder`: ws/, edges/, components/ and truth.npz; with `raw`, raw/ in the place of
+    edges/ and components/, which an ingest then writes there.
 
     truth.npz has the arrays `supervoxel`, sorted, and `object`, both (n,) uint64. Raises
-    FileExistsError if any of the four is there: leftover files would stand for chunks that are empty.
+    FileExistsError if any of them is there: leftover files would stand for chunks that are empty.
     """
-    for name in (WATERSHED, EDGES, COMPONENTS, TRUTH):
+    for name in (WATERSHED, EDGES, COMPONENTS, RAW, TRUTH):
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} exists; choose another folder or remove it")
-    for name in (EDGES, COMPONENTS):
+    for name in (RAW,) if raw else (EDGES, COMPONENTS):
         (folder / name).mkdir(parents=True)
     data, counts = _make_volume(folder, params)
+    if raw:
+        shards = write_raw(folder, params, data)
     np.savez(folder / TRUTH, supervoxel=data.truth.supervoxels, object=data.truth.objects)
+    if raw:
+        return _summary(params, data, counts, shards=shards)
     return _write_chunks(folder, params, data, counts)
 
 
@@ -123,14 +131,25 @@ def _write_chunks(folder: Path, params: ExampleParams, data: Agglomeration, coun
             unknown_ids += 2 + len(components[:1])
             components.append(strange[1:])
         component_files += write_components(folder, chunk, components)
+    return _summary(
+        params,
+        data,
+        counts,
+        edge_files=edge_files,
+        component_files=component_files,
+        disagreements=disagreeing_edges(data, wrong),
+        unknown_ids=unknown_ids,
+    )
+
+
+def _summary(params: ExampleParams, data: Agglomeration, counts: dict[Chunk, int], **written: int) -> Summary:
+    """What the dataset holds, with numbers of what was `written`."""
     within, across = list(data.inside.values()), list(data.faces.values())
     cross = sum(int(contacts.cut.sum()) for contacts in across)
     supervoxels = len(data.truth.supervoxels)
     return Summary(
         layer_count=params.chunks.layer_count,
         chunks=len(data.inside),
-        edge_files=edge_files,
-        component_files=component_files,
         supervoxels=supervoxels,
         lone_supervoxels=sum(counts.values()) - supervoxels,
         objects=len(np.unique(data.truth.objects)),
@@ -138,6 +157,5 @@ def _write_chunks(folder: Path, params: ExampleParams, data: Agglomeration, coun
         between_edges=sum(map(len, across)) - cross,
         cross_edges=cross,
         active_edges=sum(int(contacts.active.sum()) for contacts in [*within, *across]),
-        disagreements=disagreeing_edges(data, wrong),
-        unknown_ids=unknown_ids,
+        **written,
     )

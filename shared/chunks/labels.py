@@ -1,8 +1,4 @@
-"""Connected components, and the grouping of arrays by them.
-
-scipy finds the components, straight from arrays. `verify` uses graph-tool for the same question, so that the
-two can contradict each other.
-"""
+"""The grouping of arrays by the components that they belong to, and of tables by their columns."""
 
 from __future__ import annotations
 
@@ -18,35 +14,6 @@ Flags = npt.NDArray[np.bool_]
 
 SPARSEST = 2
 """A table by number is made for ids whose range is at most so many times as long as what is looked up."""
-
-
-def connected_labels(count: int, pairs: npt.NDArray[np.int64]) -> Index:
-    """The component of each of `count` vertices under the edges `pairs` (n, 2).
-
-    Components are numbered from 0 by their smallest vertex, so the result depends on the
-    partition alone, not on the order of the edges.
-    """
-    if not len(pairs):
-        return np.arange(count, dtype=np.int64)
-    # Imported here: it takes longer than all other imports of a build, and tools that build
-    # nothing should not wait for it.
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    ends = np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])
-    _, labels = connected_components(coo_matrix(ends, (count, count)), directed=False)
-    return by_smallest(labels.astype(np.int64))
-
-
-def by_smallest(labels: Index) -> Index:
-    """The same groups, numbered from 0 by the first position of each."""
-    highest = np.maximum.accumulate(labels)
-    if labels[0] == 0 and (np.diff(highest) <= 1).all():
-        return labels  # each new one is the next: scipy numbers them so, without a promise
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
 
 
 def distinct(ids: Ids) -> tuple[Ids, Index]:

@@ -14,7 +14,8 @@ from shared.chunks.active import ActiveEdges
 from shared.chunks.digest import Digest, face_digests
 from shared.chunks.emit import Built, counter_cells, edge_cells, final_cells, leaving_faces, node_cells
 from shared.chunks.handoff import HandOff
-from shared.chunks.labels import connected_labels, places, split_rows, unique_rows
+from shared.chunks.labels import places, split_rows, unique_rows
+from shared.inputs.connected import connected_labels
 from shared.plan.grid import FACES, Chunk, cross_layer
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan

@@ -19,8 +19,8 @@ def accounts(place: Place, cloud: Cloud) -> list[Finding]:
     (project,) = cloud.ask([Request(url("cloudresourcemanager", f"v3/projects/{place.project}"))])
     if not project.found:
         return [skipped("accounts", f"the number of {place.project} is not known ({project.reason})")]
-    # Of the inputs some may be others' to grant: shared/doctor/inputs.py looks whether they can be read.
-    known = replace(place, inputs=(), tables=place.tables if place.instance else ())
+    # Of inputs and outputs some may be others' to grant: shared/doctor/inputs.py looks whether they can be read.
+    known = replace(place, inputs=(), outputs=(), tables=place.tables if place.instance else ())
     wanted = grants(known, number(project), max(place.layers))
     return [*_alive(place, cloud), *_grants(place, cloud, wanted)]
 

@@ -51,6 +51,9 @@ def _workers(place: Place, root: int) -> Iterator[Grant]:
             yield _of(place, name, "bigtable.user", *_table(place, table))
     for bucket in place.inputs:
         yield _of(place, "l2", "storage.objectViewer", _bucket(bucket))
+    for bucket in place.outputs:
+        for layer in sorted({2, root}):
+            yield _of(place, f"l{layer}", "storage.objectUser", _bucket(bucket))
 
 
 def _functions(place: Place, root: int) -> Iterator[Grant]:

@@ -31,7 +31,9 @@ class Place:
     """Those that the dataset has, or else those that are deployed."""
     tables: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    """Buckets with edges and components."""
+    """Buckets with edges and components, or raw output."""
+    outputs: tuple[str, ...] = ()
+    """Buckets that processed files are written to, from raw output."""
     dataset: str | None = None
     """As the command named it."""
 

@@ -58,6 +58,14 @@ PARENT_CPU = (0.004, 1.5e-6)
 """Seconds of CPU for a parent, and for each pair: `boundary`, 1.1 us a pair with 10^5 pairs, 1.2 with 10^6,
 1.3 with 10^7; the parents of the example take 4 to 8 ms."""
 
+RAW_CPU = (0.004, 2.5e-6)
+"""Seconds of CPU more for a layer-2 chunk that reads raw output and writes its files, and for each supervoxel:
+`raw`, 3 and 1 ms for the smallest chunk there, 90 and 75 ms with 68,904 supervoxels."""
+
+RAW_BYTES = (70e6, 2000.0)
+"""Memory of that, and for each supervoxel: the indexes that a worker remembers, at most 64 MiB, and `raw`: 140 MB
+more than for processed files with 68,904."""
+
 AROUND_CPU = 0.011
 """Seconds of CPU for each chunk for messages, records and the worker's loop: `queue`."""
 
@@ -86,6 +94,10 @@ WRITE_SECONDS = 0.05
 """A bulk write of a table that is not the bottleneck; `shared.estimate.schedule` has what a node takes."""
 MESSAGE_SECONDS = 0.03
 """A publish or an ack."""
+
+RAW_ROUNDS = 4
+"""Rounds of reading more for raw output: indexes and payloads, of edges and of pairs, 6 in all for a worker that
+remembers no index."""
 
 GETS_A_CHUNK = 2
 """Rounds of reading: edges, then components; or up to 32 hand-offs, 16 at once."""
@@ -152,13 +164,16 @@ def most_faces(report: PlanReport, layer: int) -> float:
 def _layer2(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
     each = supervoxels(prod(_extent(report, 2)))
     total = layer.chunks * each if report.test else supervoxels(prod(report.voxels))
+    fixed, more = RAW_CPU if report.raw else (0.0, 0.0)
+    memory = (LAYER2_BYTES[0] + RAW_BYTES[0], LAYER2_BYTES[1] + RAW_BYTES[1]) if report.raw else LAYER2_BYTES
+    waits = layer.chunks * (RAW_ROUNDS * GET_SECONDS + report.written * PUT_SECONDS) if report.raw else 0.0
     handed = layer.chunks * _most_handed(report) if report.test else faces(report, 2) * pairs_a_voxel(2)
     return LayerNeeds(
         layer=2,
         chunks=layer.chunks,
-        cpu_seconds=layer.chunks * (LAYER2_CPU[0] + AROUND_CPU) + total * LAYER2_CPU[1],
-        wait_seconds=_waits(layer, queued),
-        memory_gib=_gib(LAYER2_BYTES, each, layer.chunks),
+        cpu_seconds=layer.chunks * (LAYER2_CPU[0] + fixed + AROUND_CPU) + total * (LAYER2_CPU[1] + more),
+        wait_seconds=_waits(layer, queued) + waits,
+        memory_gib=_gib(memory, each, layer.chunks),
         rows=total * LAYER2_ROWS,
         row_bytes=total * LAYER2_ROWS * LAYER2_ROW_BYTES,
         handoff_bytes=handed * HANDOFF_BYTES,

@@ -15,6 +15,10 @@ from shared.estimate.report import PlanReport
 BATCH = 1000
 """Messages in a request that publishes many: layer 2 is published so, a parent by a request of its own."""
 
+RAW_PARTS = 110
+"""Parts of shards that a layer-2 chunk asks for: counted on the example as raw output, by a worker that remembers
+none; one that builds all of it, and so meets each index again, asks for 46."""
+
 ENTRIES_A_READ = 1000
 """Index entries that a sum or a count is charged one document read for (Firestore's pricing page)."""
 
@@ -38,11 +42,11 @@ class Operations:
     reads_a_look: int = 0
     """Firestore reads that one look at the progress of all layers is charged for."""
     input_gets: int = 0
-    """Edge and component files asked for."""
+    """Edge and component files asked for, or parts of shards of raw output."""
     handoff_gets: int = 0
     """Hand-offs read."""
     puts: int = 0
-    """Objects written: hand-offs and the run's record."""
+    """Objects written: hand-offs, the run's record, and processed files from raw output."""
 
 
 def operations(report: PlanReport) -> Operations:
@@ -57,10 +61,14 @@ def operations(report: PlanReport) -> Operations:
         record_writes=report.transactions + parents,
         records=report.records,
         reads_a_look=_reads_a_look([layer.chunks for layer in above]),
-        input_gets=2 * lowest.chunks + report.lower_neighbours,
+        input_gets=_input_gets(report, lowest.chunks),
         handoff_gets=report.handoff_reads,
-        puts=report.chunks + 1,
+        puts=report.chunks + 1 + report.written * lowest.chunks,
     )
+
+
+def _input_gets(report: PlanReport, chunks: int) -> int:
+    return RAW_PARTS * chunks if report.raw else 2 * chunks + report.lower_neighbours
 
 
 def _reads_a_look(waiting: list[int]) -> int:

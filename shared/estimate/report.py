@@ -43,6 +43,10 @@ class PlanReport:
     layers: tuple[LayerReport, ...]
     lower_neighbours: int
     """Pairs (layer-2 chunk, its neighbour through a lower face): its job reads that one's component file."""
+    raw: bool = False
+    """Whether layer 2 reads raw agglomeration output."""
+    written: int = 0
+    """Processed files that each layer-2 chunk writes from it."""
 
     @property
     def chunks(self) -> int:
@@ -88,8 +92,11 @@ class PlanReport:
         ]
 
 
-def describe(plan: Plan, dataset: Dataset, volume: VolumeFacts) -> PlanReport:
-    """The size of what `plan`, made of `dataset` and `volume`, comes to; the plan has passed its checks."""
+def describe(plan: Plan, dataset: Dataset, volume: VolumeFacts, raw: bool = False, written: int = 0) -> PlanReport:
+    """The size of what `plan`, made of `dataset` and `volume`, comes to; the plan has passed its checks.
+
+    `raw`: it reads raw agglomeration output, and `written` processed files a chunk are written from it.
+    """
     return PlanReport(
         voxels=volume.size,
         resolution=volume.resolution,
@@ -98,6 +105,8 @@ def describe(plan: Plan, dataset: Dataset, volume: VolumeFacts) -> PlanReport:
         test=plan.test,
         layers=tuple(_layer(plan, layer) for layer in plan.layers),
         lower_neighbours=_lower_neighbours(plan),
+        raw=raw,
+        written=written,
     )
 
 

@@ -21,19 +21,28 @@ _DECLARED = re.compile(r'^variable "(\w+)" \{', re.MULTILINE)
 
 
 def tfvars(
-    dataset: Dataset, table: str, grid: Grid, needs: Sequence[LayerNeeds], project: str | None, instance: str | None
+    dataset: Dataset,
+    table: str,
+    grid: Grid,
+    needs: Sequence[LayerNeeds],
+    project: str | None,
+    instance: str | None,
+    written: Iterable[str] = (),
 ) -> dict[str, object]:
     """The variables of a dataset; `project` and `instance` are the environment's and come before the dataset's.
 
     `needs` are those of all layers, also where only a test is to be run: the infrastructure is the dataset's.
+    `written` are the folders that processed files are written to.
     """
     client, source = dataset.backend_client.CONFIG, dataset.data_source
+    agglomeration = dataset.ingest_config.AGGLOMERATION
     found = {
         "project": project or client.PROJECT,
         "layers": grid.layer_count,
         # The second for `make ingest TEST=1 GRAPH=…_test`, so that a trial needs no other deployment.
         "tables": [name for name in (table, f"{table}_test") if TABLE_NAME.fullmatch(name)],
-        "input_buckets": buckets([source.EDGES, source.COMPONENTS]),
+        "input_buckets": buckets(filter(None, [source.EDGES, source.COMPONENTS, agglomeration])),
+        "output_buckets": buckets(written),
         "bigtable_instance": instance or client.INSTANCE,
         "layer_memory_gib": {str(layer.layer): rounded_gib(layer.memory_gib) for layer in needs},
         "layer_tasks": {str(stage.layer): stage.fleet for stage in schedule(needs)},

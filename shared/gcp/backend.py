@@ -9,7 +9,9 @@ from shared.environment import EMULATORS
 from shared.errors import StateError
 from shared.gcp.clients import Endpoints
 from shared.gcp.progress import GoogleProgress
-from shared.inputs.folder import InputFiles
+from shared.inputs.folder import InputFiles, plain_location
+from shared.inputs.raw.ranges import RangeReader
+from shared.ranges import CloudFilesRanges
 from shared.run.ports import DEAD, Delivery, Folder, Queue, Table
 
 MAX_LEASE_SECONDS = 168 * 3600
@@ -29,6 +31,10 @@ class GoogleBackend(GoogleProgress):
     def inputs(self, folder: str) -> Folder:
         """Input files of a disk, bucket or web server."""
         return InputFiles(folder)
+
+    def ranges(self, folder: str) -> RangeReader:
+        """Parts of files of a disk or bucket."""
+        return CloudFilesRanges(plain_location(folder))
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """A connection to Pub/Sub."""

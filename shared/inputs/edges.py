@@ -48,6 +48,11 @@ class ChunkEdges:
     between: EdgeList = field(default_factory=EdgeList)
     cross: EdgeList = field(default_factory=EdgeList)
 
+    @property
+    def count(self) -> int:
+        """Edges of all kinds."""
+        return sum(len(part.pairs) for part in (self.inside, self.between, self.cross))
+
 
 def decode_edges(data: bytes | None, file: str, chunk: Chunk) -> ChunkEdges:
     """The edges in a file's bytes; None stands for a missing file, which means no edges, as an empty one does.

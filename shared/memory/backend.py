@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from shared.classify import Classifier, Classify
 from shared.files import CloudFilesStorage, bucket_errors
-from shared.inputs.folder import InputFiles
+from shared.inputs.folder import InputFiles, plain_location
+from shared.inputs.raw.ranges import RangeReader
 from shared.memory.completion import MemoryCompletion, MemoryOrphans
 from shared.memory.dispatch import MemoryBoard
 from shared.memory.queue import MemoryBroker
-from shared.memory.storage import MemoryStorage
+from shared.memory.storage import MemoryRanges, MemoryStorage
 from shared.memory.table import MemoryTable
+from shared.ranges import CloudFilesRanges
 from shared.run.ports import DEAD, Board, Completion, Delivery, Folder, Orphans, Queue, Storage, Table
 
 MEMORY = "memory://"
@@ -43,6 +45,12 @@ class MemoryBackend:
     def inputs(self, folder: str) -> Folder:
         """Objects in memory, or input files of a disk, bucket or web server."""
         return self.storage(folder) if folder.startswith(MEMORY) else InputFiles(folder)
+
+    def ranges(self, folder: str) -> RangeReader:
+        """Parts of objects in memory, or of files of a disk or bucket."""
+        if folder.startswith(MEMORY):
+            return MemoryRanges(self.storage(folder))
+        return CloudFilesRanges(plain_location(folder))
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """Another opening of the one broker."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+from shared.inputs.raw.ranges import Range
+from shared.run.ports import Storage
+
 
 class MemoryStorage:
     """One folder; answers `shared.run.ports.Storage`."""
@@ -43,3 +46,21 @@ class MemoryStorage:
         with self._lock:
             for name in names:
                 self._objects.pop(name, None)
+
+
+class MemoryRanges:
+    """Parts of the objects of one folder; answers `shared.inputs.raw.ranges.RangeReader`."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    @property
+    def folder(self) -> str:
+        """The folder, as messages name it."""
+        return self._storage.folder
+
+    def read(self, ranges: Sequence[Range]) -> list[bytes | None]:
+        """The bytes of each range, fewer where the object ends before."""
+        found = self._storage.get(list(dict.fromkeys(each.name for each in ranges)))
+        contents = [(found[name], start, length) for name, start, length in ranges]
+        return [None if data is None else data[start : start + length] for data, start, length in contents]

@@ -4,67 +4,106 @@ from __future__ import annotations
 
 import time
 
-from shared.errors import ConfigError, StateError
+from shared.errors import ConfigError, IngestError, Problem, StateError
 from shared.operate import clearing
 from shared.operate.check import Checked
 from shared.operate.queueing import start
 from shared.operate.run import Run
+from shared.operate.which_input import as_problems
 from shared.run.backend import Backend
 from shared.run.record import RunRecord
 from shared.run.registry import graph_folder, load_record
 from shared.table.meta import start_cells
 
 RULES = ("one_sided_edges", "edges_beyond_volume", "unusable_edges")
-SAME = ("shape", "edges", "components", "schema", "test", "spatial_bits", "table", *RULES)
+SAME = ("shape", "edges", "components", "raw", "schema", "test", "spatial_bits", "table", *RULES)
 """What a run goes on with as it was begun."""
 
 
-def find(backend: Backend, checked: Checked, graph: str) -> Run | None:
-    """The run of `graph` that was begun with this dataset; None if there is none, or its table is gone.
+def find(backend: Backend, checked: Checked, graph: str, prepare: bool = False) -> Run | None:
+    """The run of `graph` that was begun with this dataset; None if there is none, or its table is gone, or it
+    only prepared files and is to build a table now.
 
-    StateError for a table that is not ours, and for a run of another configuration.
+    `prepare`: a run that only writes processed files is looked for. StateError for a table that is not ours,
+    for a run of another configuration, and for one with a table where files are to be prepared.
     """
     record = load_record(backend, graph)
+    if record is not None and record.prepare and prepare:
+        _check_same(record, checked.as_begun(record).record(graph, record.run, record.timestamp_ms, prepare=True))
+        return Run(backend, record)
     if not backend.table(checked.table, checked.instance).exists():
         return None
-    if record is None:
+    if record is None or record.prepare:
         raise StateError(
             f"table {checked.table} exists, but not from a run that is recorded below {backend.scratch}; "
             "it is left alone. Give another name with GRAPH=…, or delete it"
+        )
+    if prepare:
+        raise StateError(
+            f"{graph} is a graph with a table; to prepare files for another one, give it another name with GRAPH=…"
         )
     run = Run(backend, record)
     if record.upgrade:
         raise StateError(f"{graph} is becoming a table of schema 3; go on with: make upgrade GRAPH={graph}")
     if not checked.dataset.states_schema:
         checked = checked.with_schema(record.schema)
+    checked = checked.as_begun(record)
     _check_same(record, checked.record(graph, record.run, record.timestamp_ms))
     return run
 
 
 def begin(
-    backend: Backend, checked: Checked, graph: str, truth: str | None = None, now_ms: int | None = None
+    backend: Backend,
+    checked: Checked,
+    graph: str,
+    truth: str | None = None,
+    now_ms: int | None = None,
+    prepare: bool = False,
 ) -> tuple[Run, int]:
     """Begins a run of `graph`, for which `find` found none; the run, and how many chunks are queued.
 
     `truth`: a file with the object of every supervoxel, which `verify` compares with. `now_ms` is the
-    time of all cells (milliseconds since 1970), now unless given. Raises ConfigError and StateError
-    before anything is made or deleted: for a scratch folder that meets an input folder, and for a graph's
-    folder that holds what is not ours.
+    time of all cells (milliseconds since 1970), now unless given. `prepare`: the run writes processed files
+    from raw output, and makes no table. Raises ConfigError and StateError before anything is made or deleted:
+    for a scratch folder that meets an input folder, for a graph's folder that holds what is not ours, and for
+    folders of processed files that cannot be written, or must not.
     """
     folder = graph_folder(backend, graph)
-    problems = clearing.overlaps(backend.scratch, checked.folders)
+    problems = clearing.overlaps(backend.scratch, checked.folders) + _cannot_write(checked, prepare)
     if problems:
         raise ConfigError(problems)
     clearing.need_own_folder(folder)
     begun = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    record = checked.record(graph, f"r{begun}", begun, truth)
+    record = checked.record(graph, f"r{begun}", begun, truth, prepare)
     run = Run(backend, record)
+    try:
+        run.opened.sources.written.note(record, complete=False)
+    except IngestError as error:
+        told = f"{error}; it is where processed files go"
+        raise ConfigError([Problem("dataset", "data_source", None, told)]) from error
     # What a run left whose table is gone; its completion records have its own run's name.
     clearing.delete_graph(folder)
     backend.prepare(record.plan.layers)
     with run.publishing() as queue:
-        count = start(record, folder, run.opened.table, queue, start_cells(checked.dataset, graph))
+        table = None if prepare else run.opened.table
+        count = start(record, folder, table, queue, start_cells(checked.dataset, graph))
     return run, count
+
+
+def _cannot_write(checked: Checked, prepare: bool) -> list[Problem]:
+    """What is wrong with the processed files that a run would write; a test writes none."""
+    wanted = checked.input
+    if prepare and wanted.raw is None:
+        told = (
+            "PREPARE=1 (--prepare-only) writes processed files from raw output, and it is those that are read here"
+        )
+        return [Problem("command line", "prepare-only", None, told)]
+    if prepare and (checked.plan.test or not (wanted.written or wanted.refused)):
+        told = "a test writes no processed files" if checked.plan.test else "there are no files to write: "
+        if not checked.plan.test:
+            told += "they are there already" if wanted.kept else "neither EDGES nor COMPONENTS is given"
+        return [Problem("command line", "prepare-only", None, told)]
+    return [] if checked.plan.test else as_problems("dataset", wanted.refused)
 
 
 def _check_same(record: RunRecord, now: RunRecord) -> None:

@@ -8,20 +8,34 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError, IngestError, Problem
+from shared.estimate.report import PlanReport, describe
 from shared.inputs.folder import InputFiles
 from shared.inputs.inventory import NOT_LOOKED_FOR, Inventory, take_inventory
 from shared.inputs.listing import can_list
-from shared.inputs.names import COMPONENTS, EDGES
+from shared.inputs.present import KINDS
 from shared.inputs.reasons import reason_of
 from shared.inputs.volume import read_volume
 from shared.operate.missing import missing_problems
+from shared.operate.raw_sample import raw_problems
 from shared.operate.sample import Sample
+from shared.operate.which_input import (
+    AGGLOMERATION,
+    PROCESSED,
+    WhichInput,
+    as_problems,
+    folders_of,
+    key_of,
+    look,
+    which_input,
+)
 from shared.plan.checks import check_dataset, make_plan
 from shared.plan.config import Dataset, load_dataset
 from shared.plan.fields import REPORT_MISSING
+from shared.plan.grid import Grid
 from shared.plan.plan import Plan
+from shared.plan.raw_input import RawInput
 from shared.plan.volume import VolumeFacts
-from shared.run.record import RunRecord
+from shared.run.record import WRITTEN, RunRecord
 from shared.run.record_versions import attempts_by_layer
 
 
@@ -34,16 +48,16 @@ class Checked:
     plan: Plan
     table: str
     inventory: Inventory = NOT_LOOKED_FOR
+    input: WhichInput = PROCESSED
+    say_raw: bool = False
+    """Whether whoever asked said that raw output is to be read."""
 
     @property
     def folders(self) -> dict[str, str]:
-        """The folders that are read, by their keys."""
-        source = self.dataset.data_source
-        return {
-            "data_source.EDGES": source.EDGES,
-            "data_source.COMPONENTS": source.COMPONENTS,
-            "data_source.WATERSHED": source.WATERSHED,
-        }
+        """The folders that are read, or written to, by their keys."""
+        found = {key_of(kind): folder for kind, folder in folders_of(self.dataset).items()}
+        raw = {} if self.input.raw is None else {AGGLOMERATION: self.input.raw.agglomeration}
+        return {**found, **raw, "data_source.WATERSHED": self.dataset.data_source.WATERSHED}
 
     @property
     def notes(self) -> list[str]:
@@ -52,7 +66,7 @@ class Checked:
             f"{name}: a section of another tool; it is kept in the run record and has no effect here"
             for name in self.dataset.foreign_sections
         ]
-        if self.dataset.ingest_config.AGGLOMERATION is not None:
+        if self.dataset.ingest_config.AGGLOMERATION is not None and self.input.raw is None:
             found.append(
                 "ingest_config.AGGLOMERATION: the processed files in EDGES and COMPONENTS are read, not raw output"
             )
@@ -63,21 +77,55 @@ class Checked:
         """The Bigtable instance that the dataset names."""
         return self.dataset.backend_client.CONFIG.INSTANCE
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The kinds of processed files that a run of it writes; a test none, which would be a few of many."""
+        return () if self.plan.test else self.input.written
+
+    @property
+    def report(self) -> PlanReport:
+        """What its plan comes to."""
+        raw = self.input.raw is not None
+        return describe(self.plan, self.dataset, self.volume, raw, len(self.written))
+
     def with_schema(self, schema: int) -> Checked:
         """The same with another schema."""
         return replace(self, dataset=self.dataset.with_schema(schema), plan=replace(self.plan, schema=schema))
+
+    def as_begun(self, record: RunRecord) -> Checked:
+        """The same, reading what a run was begun with where nobody said otherwise: by now there may be other
+        files, which it has written."""
+        return self if self.say_raw or record.raw == self.input.raw else replace(self, input=self._other(record))
+
+    def _other(self, record: RunRecord) -> WhichInput:
+        folder, version = self.dataset.ingest_config.AGGLOMERATION, self.dataset.data_source.DATA_VERSION
+        if record.raw is None or folder is None or version is None:
+            return PROCESSED
+        return WhichInput(RawInput(folder, version, self.volume.resolution))
+
+    def input_rows(self) -> list[tuple[str, str]]:
+        """What a run reads, and writes beside its table, as names and values."""
+        raw, given = self.input.raw, folders_of(self.dataset)
+        if raw is None:
+            return [("input", "processed files in " + " and ".join(given.values()))]
+        rows = [("input", f"raw output in {raw.agglomeration}, data version {raw.data_version}")]
+        rows += [(f"{kind} written to", given[kind]) for kind in self.written]
+        return rows + [(f"{kind} are in", given[kind]) for kind in self.input.kept]
 
     def _with_locations(self) -> dict[str, Any]:
         """The configuration as given, but for paths that are relative to its file."""
         raw, source = self.dataset.raw, self.dataset.data_source
         locations = {"EDGES": source.EDGES, "COMPONENTS": source.COMPONENTS, "WATERSHED": source.WATERSHED}
-        found = {**raw, "data_source": {**raw["data_source"], **locations}}
+        given = {name: folder for name, folder in locations.items() if folder is not None}
+        found = {**raw, "data_source": {**raw["data_source"], **given}}
         agglomeration = self.dataset.ingest_config.AGGLOMERATION
         if agglomeration is not None:
             found["ingest_config"] = {**raw["ingest_config"], "AGGLOMERATION": agglomeration}
         return found
 
-    def record(self, graph: str, run: str, timestamp_ms: int, truth: str | None = None) -> RunRecord:
+    def record(
+        self, graph: str, run: str, timestamp_ms: int, truth: str | None = None, prepare: bool = False
+    ) -> RunRecord:
         """The record of a run of it."""
         settings = self.dataset.chunkedgraph_ingest
         source = self.dataset.data_source
@@ -94,7 +142,10 @@ class Checked:
             layer_id_bits=self.plan.ids.layer_id_bits,
             schema=self.plan.schema,
             test=self.plan.test,
-            auto_queue_parents=settings.auto_queue_parents,
+            raw=self.input.raw,
+            written=self.written,
+            prepare=prepare,
+            auto_queue_parents=settings.auto_queue_parents or prepare,
             one_sided_edges=settings.one_sided_edges,
             edges_beyond_volume=settings.edges_beyond_volume,
             unusable_edges=settings.unusable_edges,
@@ -104,46 +155,55 @@ class Checked:
         )
 
 
-def check(path: Path, graph: str, test: bool = False, schema: int | None = None) -> Checked:
+def check(path: Path, graph: str, test: bool = False, schema: int | None = None, say_raw: bool = False) -> Checked:
     """Reads a dataset file and what it names; ConfigError with every problem at once.
 
-    `schema` overrides the file's.
+    `schema` overrides the file's; with `say_raw` raw output is to be read, whatever else there is.
     """
     dataset = load_dataset(path)
     if schema is not None:
         dataset = dataset.with_schema(schema)
     with ThreadPoolExecutor(2) as pool:
         facts = pool.submit(read_volume, dataset.data_source.WATERSHED)
-        listings = pool.submit(_listings, dataset).result()
+        listing = pool.submit(_listings, dataset)
         try:
             volume = facts.result()
         except ConfigError as error:
+            listings = {} if dataset.ingest_config.AGGLOMERATION else listing.result()
             raise ConfigError(error.problems + check_dataset(dataset, str(path), graph, None, listings)) from error
-        problems = check_dataset(dataset, str(path), graph, volume, listings)
+    grid = Grid(volume.grid_shape(dataset.graph_config.CHUNK_SIZE)) if min(volume.size) >= 1 else None
+    chosen, found = which_input(dataset, grid, volume, look(dataset, grid), say_raw) if grid else (PROCESSED, [])
+    # Processed files that are to be written need not be there.
+    listings = {} if chosen.raw or say_raw else listing.result()
+    problems = check_dataset(dataset, str(path), graph, volume, listings)
+    known = {problem.key for problem in problems}
+    problems += as_problems(str(path), [one for one in found if one[0] not in known])
     if problems:
         raise ConfigError(problems)
     plan = make_plan(dataset, volume, test)
-    inventory, problems = _look_into(dataset, str(path), plan)
+    if chosen.raw is not None:
+        inventory, problems = NOT_LOOKED_FOR, as_problems(str(path), raw_problems(plan, chosen.raw))
+    else:
+        inventory, problems = _look_into(dataset, str(path), plan)
     if problems:
         raise ConfigError(problems)
-    return Checked(dataset, volume, plan, dataset.table_name(graph), inventory)
+    return Checked(dataset, volume, plan, dataset.table_name(graph), inventory, chosen, say_raw)
 
 
 def _listings(dataset: Dataset) -> dict[str, str | None]:
     """For the dotted key of each folder, why it cannot be used, or None."""
-    source = dataset.data_source
-    may_be_empty = dataset.chunkedgraph_ingest.missing_files == REPORT_MISSING
+    reported = dataset.chunkedgraph_ingest.missing_files == REPORT_MISSING
     return {
-        "data_source.EDGES": can_list(source.EDGES, EDGES),
-        "data_source.COMPONENTS": can_list(source.COMPONENTS, COMPONENTS, may_be_empty),
+        key_of(kind): can_list(folder, KINDS[kind], kind == "components" and reported)
+        for kind, folder in folders_of(dataset).items()
     }
 
 
 def _look_into(dataset: Dataset, file: str, plan: Plan) -> tuple[Inventory, list[Problem]]:
     """What there is of the input files, and what is wrong with it."""
-    source, setting = dataset.data_source, dataset.chunkedgraph_ingest.missing_files
+    given, setting = folders_of(dataset), dataset.chunkedgraph_ingest.missing_files
     try:
-        edges, components = InputFiles(source.EDGES), InputFiles(source.COMPONENTS)
+        edges, components = (InputFiles(given[kind]) for kind in WRITTEN)
         inventory = take_inventory(edges, components, plan.grid)
         found = missing_problems(setting, inventory, plan.grid)
         found += Sample(plan, edges, components, setting).problems(inventory)

@@ -28,12 +28,13 @@ from shared.timestamps import now
 Bits = npt.NDArray[np.int64]
 
 
-def start(record: RunRecord, scratch: Storage, table: Table, queue: Queue, start_cells: list[Cells]) -> int:
-    """Stores the record, makes the table and queues layer 2, of a large run only the first chunks; how many
-    there are in all."""
+def start(record: RunRecord, scratch: Storage, table: Table | None, queue: Queue, start_cells: list[Cells]) -> int:
+    """Stores the record, makes the table (if the run has one) and queues layer 2, of a large run only the first
+    chunks; how many there are in all."""
     scratch.put(RECORD_NAME, record.encode())
-    table.create(families(record.schema), splits(record.plan))
-    table.write(start_cells, record.timestamp_ms)
+    if table is not None:
+        table.create(families(record.schema), splits(record.plan))
+        table.write(start_cells, record.timestamp_ms)
     return queue_first(record, scratch, queue, record.timestamp_ms / 1000)
 
 

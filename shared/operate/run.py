@@ -26,21 +26,19 @@ from shared.errors import StateError
 from shared.operate import clearing, queueing
 from shared.operate.dead_letters import collect
 from shared.operate.feeding import Feeder
+from shared.operate.first_rows import need_first_rows
 from shared.operate.replay import chosen, current_failures, discard, forget, replay
 from shared.operate.status import RunStatus, run_status
 from shared.operate.upgrade import begin_upgrade, check_unedited, finish_upgrade
 from shared.operate.verification import Verification, verify
-from shared.plan.config import Dataset
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.backend import Backend
 from shared.run.done import is_finished
 from shared.run.messages import Message
-from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage, Table
+from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import Registry, need_record
-from shared.table.columns import META_KEY
-from shared.table.meta import start_cells
 from shared.timestamps import now
 from shared.work.open_runs import OpenRuns, open_run
 from shared.work.steps import OpenRun
@@ -157,13 +155,8 @@ class Run:
 
         StateError if the table is gone.
         """
-        table = self.opened.table
-        if not table.exists():
-            raise StateError(
-                f"table {self.record.table} of {self.graph} is not there; begin it anew with: {self.how_to_begin}"
-            )
-        if next(iter(table.read_keys([META_KEY])), None) is None:
-            self._write_start(table)
+        if not self.record.prepare:
+            need_first_rows(self.record, self.opened.table, self.how_to_begin)
         self.backend.prepare(self.record.plan.layers)
         self.collect_dead_letters()
         with self.publishing() as queue:
@@ -213,6 +206,7 @@ class Run:
 
     def build(self, chunk: Chunk) -> Built:
         """Builds one chunk here and writes nothing; raises what its build raises."""
+        self.need_table()
         self.need_chunk(chunk)
         return self.opened.sources.build(self.record, chunk)
 
@@ -242,6 +236,7 @@ class Run:
 
     def verify(self, truth: str | None = None) -> Verification:
         """Checks the whole table of a finished run; `truth` in place of the record's. StateError before the end."""
+        self.need_table()
         if not self.finished:
             raise StateError(f"{self.graph} is not done; see: make status {self.where}")
         return verify(self.record, self.opened, self.totals(), truth or self.record.truth)
@@ -249,6 +244,7 @@ class Run:
     def upgrade(self) -> dict[int, int]:
         """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer
         are queued. `finish_upgrade` ends it. StateError for a table that cannot be upgraded (now)."""
+        self.need_table()
         record, table = self.record, self.opened.table
         if record.upgrade:
             return self.resume()
@@ -300,16 +296,13 @@ class Run:
         """Chunks that were given up."""
         return sum(failure.state is State.DISCARDED for failure in self.completion.failures())
 
-    def _write_start(self, table: Table) -> None:
-        """Writes the rows that come before any chunk's, after a crash right at the beginning."""
-        if not self.record.made_by:
-            # Records of version 1 have paths relative to a file that they do not name.
+    def need_table(self) -> None:
+        """StateError for a run that only writes processed files."""
+        if self.record.prepare:
             raise StateError(
-                f"table {self.record.table} of {self.graph} was not begun, by an older release; delete it, and "
-                f"begin it anew with: {self.how_to_begin}"
+                f"{self.graph} is a run that prepares processed files, and has no table; build one with: "
+                f"{self.how_to_begin}"
             )
-        dataset = Dataset.model_validate(self.record.dataset).with_schema(self.record.schema)
-        table.write(start_cells(dataset, self.graph), self.record.timestamp_ms)
 
     def _new_name(self) -> str:
         return f"r{int(self._clock() * 1000)}"

@@ -20,6 +20,7 @@ from shared.inputs.components import components_name, decode_components
 from shared.inputs.edges import decode_edges, edges_name
 from shared.inputs.folder import InputFiles
 from shared.inputs.inventory import Inventory
+from shared.inputs.source import ProcessedSource
 from shared.operate.missing import SETTING, Found
 from shared.plan.edge_rules import REFUSE
 from shared.plan.fields import REPORT_MISSING
@@ -50,9 +51,10 @@ class Sample:
         problems: Found = []
         failed: list[DataError] = []
         read: dict[Chunk, ActiveEdges] = {}
+        source = ProcessedSource(self.edges, self.components)
         for chunk in chunks:
             try:
-                read[chunk] = read_active(self.plan, chunk, self.edges, self.components)[0]
+                read[chunk] = read_active(self.plan, chunk, source)[0]
             except DataError as error:
                 failed.append(error)
         if failed:

@@ -34,7 +34,7 @@ def begin_upgrade(
     `completion` has the progress of the finished run, which is dropped as its hand-offs are.
     """
     check_unedited(record, table)
-    begun = replace(record, run=run, schema=3, upgrade=True, auto_queue_parents=True)
+    begun = replace(record, run=run, schema=3, upgrade=True, auto_queue_parents=True, written=())
     table.set_families([CROSS_EDGES])
     scratch.put(RECORD_NAME, begun.encode())
     completion.clear()

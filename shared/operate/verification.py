@@ -42,7 +42,7 @@ def verify(
     compared = ["the rules of the format"]
     if small and not record.test:
         found = table_partition(record.plan, walk.links)
-        compare(found, input_partition(record.plan, run.sources.edges, run.sources.components), report.complain)
+        compare(found, input_partition(record.plan, run.sources.inputs), report.complain)
         compared.append("the connected components of the input edges")
         if truth is not None:
             compare(found, _read_truth(truth), report.complain)

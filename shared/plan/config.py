@@ -14,13 +14,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from shared.errors import ConfigError, Problem
 from shared.plan.edge_rules import EdgeRules
-from shared.plan.explain import explain, misplaced
+from shared.plan.explain import explain, misplaced, not_given
 from shared.plan.fields import MOST_MISSING, Location, Name, attempts, missing, only, or_empty
 from shared.plan.yaml_file import WHOLE_FILE, read_yaml
 
 RAW_INPUT = (
     "whether raw agglomeration output is read is not for the file to say, as for PyChunkedGraph's own ingest; "
-    "remove this key"
+    "remove this key, and say RAW=1 (--raw)"
 )
 
 Voxels = Annotated[int, Field(gt=0)]
@@ -35,8 +35,10 @@ class Section(BaseModel):
 class DataSource(Section):
     """Where the input is."""
 
-    EDGES: Location = Field(description="the folder of the edge files, such as gs://bucket/edges")
-    COMPONENTS: Location = Field(description="the folder of the component files")
+    EDGES: Location | None = Field(
+        default=None, description="the folder of the edge files, such as gs://bucket/edges"
+    )
+    COMPONENTS: Location | None = Field(default=None, description="the folder of the component files")
     WATERSHED: Location = Field(description="the precomputed watershed segmentation")
     DATA_VERSION: Literal[2, 3, 4] | None = Field(
         default=None, description="the version of raw agglomeration output"
@@ -101,7 +103,7 @@ class BackendClient(Section):
 
 
 class IngestConfig(Section):
-    """Today's builders' settings for raw input."""
+    """Raw agglomeration output, which edge and component files are made from."""
 
     AGGLOMERATION: Location | None = Field(default=None, description="the folder of raw agglomeration output")
     WATERSHED: Location | None = Field(default=None, description="a copy of data_source.WATERSHED")
@@ -193,12 +195,13 @@ def load_dataset(path: Path) -> Dataset:
         wanted = "must be keys with values, starting with data_source; see configs/example.yml"
         problems = [Problem(str(path), WHOLE_FILE, content, wanted)]
     if isinstance(content, dict):
+        gaps = {problem.key for problem in problems}
+        problems += [not_given(str(path), key, Dataset) for key in _lacking(content) if key not in gaps]
         problems += misplaced(content, str(path), Dataset)
     try:
         dataset = Dataset.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:
         if isinstance(content, dict):
-            gaps = {problem.key for problem in problems}
             found = explain(error, str(path), Dataset)
             problems += [one for one in found if one.value is not None or one.key not in gaps]
         raise ConfigError(problems) from error
@@ -215,3 +218,14 @@ def _without_credentials(content: dict[str, Any]) -> dict[str, Any]:
     if config.get("CREDENTIALS") is None:
         return content
     return {**content, "backend_client": {**client, "CONFIG": {**config, "CREDENTIALS": None}}}
+
+
+def _lacking(content: dict[str, Any]) -> list[str]:
+    """The folders that have to be given where no raw output is, and are not."""
+    source = content.get("data_source")
+    if not isinstance(source, dict):
+        return []
+    raw = content.get("ingest_config")
+    if isinstance(raw, dict) and raw.get("AGGLOMERATION") is not None:
+        return []
+    return [f"data_source.{key}" for key in ("EDGES", "COMPONENTS") if source.get(key) is None]

@@ -68,6 +68,11 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
             yield from known_keys(field.annotation, key)
 
 
+def not_given(file: str, key: str, model: type[BaseModel]) -> Problem:
+    """The problem of a key that has to be given, and is not."""
+    return Problem(file, key, None, f"{_SENTENCES['missing']} ({dict(known_keys(model))[key]})")
+
+
 def _problem(part: ErrorDetails, file: str, model: type[BaseModel]) -> Problem:
     known = dict(known_keys(model))
     loc = part["loc"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from shared.classify import Classify
+from shared.inputs.raw.ranges import RangeReader
 from shared.run.ports import Board, Completion, Delivery, Folder, Orphans, Queue, Storage, Table
 
 
@@ -46,6 +47,9 @@ class Backend(Progress, Protocol):
 
     def inputs(self, folder: str) -> Folder:
         """Input files below a folder of a dataset, wherever it is."""
+
+    def ranges(self, folder: str) -> RangeReader:
+        """Parts of objects below a folder, wherever it is."""
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """A queue that receives from `layers` and publishes to any."""

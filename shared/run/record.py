@@ -20,6 +20,7 @@ from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
 from shared.plan.plan import Plan
+from shared.plan.raw_input import RawInput
 from shared.run.messages import Message
 from shared.run.record_versions import MAX_ATTEMPTS, OTHER_LAYERS, RECORD_VERSION, VERSION_KEY, upgraded
 from shared.version import VERSION
@@ -27,6 +28,8 @@ from shared.version import VERSION
 RECORD_NAME = "run.json"
 HANDOFF_SUFFIX = ".handoff"
 """By which a bucket's lifecycle rule tells hand-offs, which may go when a run is over, from records."""
+WRITTEN = ("edges", "components")
+"""The kinds of processed files that a run may write."""
 MAX_SPATIAL_BITS = 18
 """The most that a configuration may ask for; an axis of the grid has no more chunks than these can number."""
 _SOMETHING = re.compile(".+", re.DOTALL)
@@ -37,7 +40,9 @@ class RunRecord:
     """One run of one graph.
 
     `timestamp_ms` is the time of every cell (milliseconds since 1970); `shape` the layer-2 grid;
-    `edges` and `components` the input folders; `dataset` the configuration as it was given.
+    `edges` and `components` the folders of the processed files; `dataset` the configuration as it was given.
+    `raw`: what is read instead of those files, and `written` which of them are written from it (of `WRITTEN`);
+    `prepare`: that is all that the run does, and it has no table.
     `one_sided_edges`, `edges_beyond_volume` and `unusable_edges` are the plan's `EdgeRules`.
     `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else. `max_attempts` has
     how many attempts the chunks of a layer have, by its number as a text, and for `OTHER_LAYERS`.
@@ -51,13 +56,16 @@ class RunRecord:
     instance: str | None
     timestamp_ms: int
     shape: tuple[int, int, int]
-    edges: str
-    components: str
+    edges: str | None
+    components: str | None
     spatial_bits: int = 10
     layer_id_bits: int = 8
     schema: int = 2
     test: bool = False
     upgrade: bool = False
+    raw: RawInput | None = None
+    written: tuple[str, ...] = ()
+    prepare: bool = False
     auto_queue_parents: bool = True
     one_sided_edges: str = REFUSE
     edges_beyond_volume: str = REFUSE
@@ -114,8 +122,11 @@ class RunRecord:
         for name, (expected, fits) in _FIELDS.items():
             if not fits(fields[name]):
                 raise DataError(file, "-", f"run record: {name} = {fields[name]!r:.100} is not {expected}")
+        if fields["raw"] is None and None in (fields["edges"], fields["components"]):
+            raise DataError(file, "-", "run record: edges and components may be null only where raw is not")
         x, y, z = fields.pop("shape")
-        return cls(shape=(x, y, z), **fields)
+        raw, written = fields.pop("raw"), tuple(fields.pop("written"))
+        return cls(shape=(x, y, z), raw=raw and RawInput.read(raw), written=written, **fields)
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -130,6 +141,17 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(map(_whole(1, 1 << MAX_SPATIAL_BITS), value))
 
 
+def _is_raw(value: Any) -> bool:
+    try:
+        return value is None or bool(RawInput.read(value))
+    except ValueError:
+        return False
+
+
+def _is_written(value: Any) -> bool:
+    return isinstance(value, list) and value in ([name for name in WRITTEN if name in value],)
+
+
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "graph": ("a name", _text(NAME)),
     "run": ("a name", _text(NAME)),
@@ -137,13 +159,16 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "instance": ("a name or null", lambda value: value is None or _text(_SOMETHING)(value)),
     "timestamp_ms": ("a time in milliseconds", _whole(1, (1 << 63) // 1000)),
     "shape": ("three numbers of chunks", _is_shape),
-    "edges": ("a folder", _text(_SOMETHING)),
-    "components": ("a folder", _text(_SOMETHING)),
+    "edges": ("a folder or null", lambda value: value is None or _text(_SOMETHING)(value)),
+    "components": ("a folder or null", lambda value: value is None or _text(_SOMETHING)(value)),
     "spatial_bits": (f"a number from 1 to {MAX_SPATIAL_BITS}", _whole(1, MAX_SPATIAL_BITS)),
     "layer_id_bits": ("8", _whole(8, 8)),
     "schema": ("2 or 3", _whole(2, 3)),
     "test": ("true or false", lambda value: isinstance(value, bool)),
     "upgrade": ("true or false", lambda value: isinstance(value, bool)),
+    "raw": ("raw agglomeration output or null", _is_raw),
+    "written": (f"some of {WRITTEN}, in this order", _is_written),
+    "prepare": ("true or false", lambda value: isinstance(value, bool)),
     "auto_queue_parents": ("true or false", lambda value: isinstance(value, bool)),
     "one_sided_edges": (f"one of {ONE_SIDED}", lambda value: value in ONE_SIDED),
     "edges_beyond_volume": (f"one of {WITHOUT}", lambda value: value in WITHOUT),

@@ -8,7 +8,7 @@ add a field: a new RECORD_VERSION, a step to it, and a golden file of the versio
 | version | what changed |
 |---|---|
 | 1 | has no number in it |
-| 2 | `max_attempts`, from the dataset's settings; `truth`; `made_by`; the rules for edges |
+| 2 | `max_attempts`, from the dataset's settings; `truth`; `made_by`; edge rules; `raw`, `written`, `prepare` |
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def _from_1(fields: Fields) -> Fields:
     by_layer = found if isinstance(found, dict) else {OTHER_LAYERS: found}
     known = {str(layer): count for layer, count in by_layer.items() if type(count) is int and count > 0}
     attempts = {OTHER_LAYERS: MAX_ATTEMPTS} | known
-    # There was no other rule.
-    rules = dict.fromkeys(("one_sided_edges", "edges_beyond_volume", "unusable_edges"), REFUSE)
-    return {**fields, VERSION_KEY: 2, "max_attempts": attempts, "truth": None, "made_by": "", **rules}
+    # There was no other rule, and no raw input.
+    new: Fields = dict.fromkeys(("one_sided_edges", "edges_beyond_volume", "unusable_edges"), REFUSE)
+    new |= {"raw": None, "written": [], "prepare": False}
+    return {**fields, VERSION_KEY: 2, "max_attempts": attempts, "truth": None, "made_by": "", **new}
 
 
 _STEPS: tuple[Callable[[Fields], Fields], ...] = (_from_1,)

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from shared.inputs.components import Components, components_name, decode_components
-from shared.inputs.edges import decode_edges, edges_name
+from shared.inputs.components import Components
+from shared.inputs.edges import ChunkEdges
+from shared.inputs.source import InputSource
 from shared.plan.edge_rules import JOIN
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
-from shared.run.ports import Folder
 
 Partition = tuple[Ids, Ids]
 """Supervoxels (n,), sorted, and for each the name of its part (n,), any uint64."""
@@ -38,7 +38,7 @@ def table_partition(plan: Plan, links: list[tuple[Ids, Ids]]) -> Partition:
     return supervoxels, root
 
 
-def input_partition(plan: Plan, edges: Folder, components: Folder) -> Partition:
+def input_partition(plan: Plan, source: InputSource) -> Partition:
     """Connected components of every supervoxel in any edge; the lower side's file decides.
 
     Edges that the plan's rules leave out join nothing, and their supervoxels are there.
@@ -52,13 +52,12 @@ def input_partition(plan: Plan, edges: Folder, components: Folder) -> Partition:
         return np.uint64(plan.ids.chunk_id(chunk._replace(layer=1))) >> prefix
 
     def listed(of: Chunk) -> Components:
-        name = components_name(of)
-        return decode_components(components.get([name])[name], f"{components.folder}/{name}", of)
+        return source.components(of, [of])[of] or Components()
 
     for index in range(plan.total(2)):
         chunk = plan.chunk_at(2, index)
-        name, own = edges_name(chunk), number(chunk)
-        found = decode_edges(edges.get([name])[name], f"{edges.folder}/{name}", chunk)
+        own = number(chunk)
+        found = source.edges(chunk, [chunk])[chunk] or ChunkEdges()
         inside, between, cross = found.inside.pairs, found.between.pairs, found.cross.pairs
         mine = listed(chunk)
         pairs.append(inside[(inside >> prefix == own).all(axis=1) & mine.same(inside)])

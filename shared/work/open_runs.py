@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from shared.errors import OfOneRun, StateError
+from shared.inputs.folder import plain_location
+from shared.inputs.raw.records import RecordFormat
+from shared.inputs.raw.source import RawAgglomeration
+from shared.inputs.source import InputSource, ProcessedSource, RawSource
 from shared.run.backend import Backend
 from shared.run.control import CONTROL_NAME, decode_control
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import decode_record, graph_folder
-from shared.work.inputs_of_run import InputFolder
+from shared.work.inputs_of_run import InputFolder, InputRanges, OutputFolder
 from shared.work.sources import Sources
 from shared.work.steps import OpenRun
+from shared.work.written import Written
 
 LOOK_SECONDS = 5.0
 """How often a worker looks whether its run was paused or reset."""
@@ -28,9 +33,21 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
         table = backend.table(record.table, record.instance)
     except StateError as error:
         raise OfOneRun(f"the table of graph {graph}: {error}") from error
-    edges, components = (InputFolder(graph, name, backend.inputs) for name in (record.edges, record.components))
-    sources = Sources(edges, components, graph_folder(backend, graph))
+    written = Written.of(record, lambda folder: OutputFolder(graph, plain_location(folder), backend.storage))
+    sources = Sources(open_inputs(backend, record), graph_folder(backend, graph), written)
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
+
+
+def open_inputs(backend: Backend, record: RunRecord) -> InputSource:
+    """The input of a run. What is remembered of raw output belongs to one opening, so it does not outlive a run."""
+    if record.raw is None:
+        assert record.edges is not None and record.components is not None
+        folders = (record.edges, record.components)
+        return ProcessedSource(*(InputFolder(record.graph, folder, backend.inputs) for folder in folders))
+    raw, plan = record.raw, record.plan
+    records = RecordFormat(raw.data_version, raw.resolution)
+    reader = InputRanges(record.graph, raw.agglomeration, backend.ranges)
+    return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records))
 
 
 @dataclass

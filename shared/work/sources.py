@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from shared.chunks.codec import decode_face_map, decode_handoff
 from shared.chunks.emit import Built
-from shared.chunks.handoff import FaceMap, check_inside
+from shared.chunks.handoff import FaceMap, HandOff, check_inside
 from shared.chunks.layer2 import build_layer2
 from shared.chunks.parent import build_parent
 from shared.errors import DataError, IngestError
+from shared.inputs.source import InputSource, Remembered
 from shared.plan.grid import Chunk, opposite
-from shared.run.ports import Folder, Storage
+from shared.run.ports import Storage
 from shared.run.record import RunRecord
 from shared.work.layer2_inputs import NO_EDGE_FILE, read_active
+from shared.work.prepared import prepared, prepared_parent
+from shared.work.written import ChunkFile, Written
 
 
 class MissingHandOff(IngestError):
@@ -24,17 +28,38 @@ class MissingHandOff(IngestError):
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Where inputs and hand-offs are: edge and component files, and the graph's scratch folder."""
+class Made:
+    """What a job comes to: the build, None in a run that only prepares; the hand-off; files to write before it."""
 
-    edges: Folder
-    components: Folder
+    built: Built | None
+    handoff: HandOff
+    files: Sequence[ChunkFile] = ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a run's chunks come from: its input, and the graph's scratch folder with the hand-offs; and where
+    processed files are written to, if they are."""
+
+    inputs: InputSource
     scratch: Storage
+    written: Written = field(default_factory=Written)
+
+    def make(self, record: RunRecord, chunk: Chunk) -> Made:
+        """Reads and builds a chunk of `record`'s plan; DataError, RangeOverflow or MissingHandOff."""
+        if record.prepare:
+            return self._prepare(record, chunk)
+        source = Remembered(self.inputs)
+        built = self._build(record, chunk, source)
+        return Made(built, built.handoff, self.written.files(chunk, source) if chunk.layer == 2 else ())
 
     def build(self, record: RunRecord, chunk: Chunk) -> Built:
-        """Reads and builds a chunk of `record`'s plan; DataError, RangeOverflow or MissingHandOff."""
+        """The cells and the hand-off of a chunk, as if there were no files to write; raises what `make` does."""
+        return self._build(record, chunk, self.inputs)
+
+    def _build(self, record: RunRecord, chunk: Chunk, source: InputSource) -> Built:
         if chunk.layer == 2:
-            built = build_layer2(record.plan, chunk, *read_active(record.plan, chunk, self.edges, self.components))
+            built = build_layer2(record.plan, chunk, *read_active(record.plan, chunk, source))
         else:
             built = self._build_parent(record, chunk)
         if chunk == record.plan.top:
@@ -46,39 +71,52 @@ class Sources:
         counts = built.handoff.totals[2]
         if counts["supervoxels"]:
             return
+        key, file = "data_source.EDGES", "an edge file"
+        if record.raw is not None:
+            key, file = "ingest_config.AGGLOMERATION", "edges"
         raise DataError(
-            self.edges.folder,
+            self.inputs.folder,
             built.handoff.chunk,
             f"no supervoxel was built: of the {counts['chunks']:,} chunks of the "
-            f"{'test' if record.test else 'grid'}, {counts['chunks'] - counts.get(NO_EDGE_FILE, 0):,} have an edge "
-            "file, and none of those an edge. This is a graph of nothing; check data_source.EDGES, and "
+            f"{'test' if record.test else 'grid'}, {counts['chunks'] - counts.get(NO_EDGE_FILE, 0):,} have {file}, "
+            f"and none of those an edge. This is a graph of nothing; check {key}, and "
             "graph_config.CHUNK_SIZE, from which the names of the files follow",
         )
+
+    def _prepare(self, record: RunRecord, chunk: Chunk) -> Made:
+        if chunk.layer == 2:
+            files = self.written.files(chunk, Remembered(self.inputs))
+            return Made(None, prepared(record, chunk, files), files)
+        children = self._stored(record, chunk, record.plan.grid.children(chunk))
+        handoffs = [decode_handoff(data, file, child) for child, (data, file) in children.items()]
+        return Made(None, prepared_parent(record, chunk, handoffs))
+
+    def _stored(self, record: RunRecord, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, tuple[bytes, str]]:
+        """The stored hand-offs of some chunks, each with its place; MissingHandOff."""
+        names = {record.handoff_name(one): one for one in of}
+        found: dict[Chunk, tuple[bytes, str]] = {}
+        for name, content in self.scratch.get(list(names)).items():
+            if content is None:
+                raise MissingHandOff(chunk, f"{self.scratch.folder}/{name}")
+            found[names[name]] = content, f"{self.scratch.folder}/{name}"
+        return found
 
     def _build_parent(self, record: RunRecord, chunk: Chunk) -> Built:
         plan = record.plan
         children = plan.grid.children(chunk)
-        wanted = plan.dependencies(chunk)
-        names = {record.handoff_name(of): of for of in wanted}
-        data = self.scratch.get(list(names))
-        stored: dict[Chunk, bytes] = {}
-        for name, of in names.items():
-            content = data[name]
-            if content is None:
-                raise MissingHandOff(chunk, f"{self.scratch.folder}/{name}")
-            stored[of] = content
+        stored = self._stored(record, chunk, plan.dependencies(chunk))
 
         def file(of: Chunk) -> str:
-            return f"{self.scratch.folder}/{record.handoff_name(of)}"
+            return stored[of][1]
 
-        handoffs = {child: decode_handoff(stored[child], file(child), child) for child in children}
+        handoffs = {child: decode_handoff(*stored[child], child) for child in children}
         handed = [(child, handoff.nodes, file(child)) for child, handoff in handoffs.items()]
         outside: dict[tuple[Chunk, int], FaceMap] = {}
         for child, handoff in handoffs.items():
             for face, other in plan.grid.neighbours(child).items():
                 if face in handoff.faces and other in stored and other not in handoffs:
                     back = opposite(face)
-                    outside[other, back] = decode_face_map(stored[other], file(other), other, back)
+                    outside[other, back] = decode_face_map(*stored[other], other, back)
                     handed.append((other, outside[other, back].new, file(other)))
         check_inside(plan.ids, handed)
         return build_parent(plan, chunk, handoffs, None if plan.test else outside)

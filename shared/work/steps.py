@@ -1,6 +1,9 @@
 """What is done with one message, from the build to the parents that it made ready.
 
-    build -> rows -> hand-off -> completion -> publish the ready -> (the worker acks)
+    build -> files -> rows -> hand-off -> completion -> publish the ready -> (the worker acks)
+
+Files are the processed ones that a run from raw output writes. They come before the rows: where they cannot be
+written no row is paid for, and none is read by a server that lacks them.
 
 Invariants (the laws of the design): each step may be done again with the same result, and a step is
 done only after the one before is stored. So a crash anywhere leaves a message that, delivered
@@ -61,11 +64,19 @@ def work_on(
     the steps, and raises to give the chunk up.
     """
     start = clock()
-    built = run.sources.build(run.record, chunk)
+    record, made = run.record, run.sources.make(run.record, chunk)
     check()
-    rows = _written(run, cells_to_write(run.record, built.cells))
-    check()
-    data = encode_handoff(built.handoff)
+    for file in made.files:
+        file.put()
+        check()
+    rows = 0
+    if made.built is not None:
+        rows = _written(run, cells_to_write(record, made.built.cells))
+        check()
+    if chunk == record.plan.top:
+        # Its dependencies are done, so every chunk's files are there.
+        run.sources.written.note(record, complete=True)
+    data = encode_handoff(made.handoff)
     run.sources.scratch.put(run.record.handoff_name(chunk), data)
     check()
     seconds = clock() - start

@@ -158,6 +158,7 @@ run "other_names" {
     region          = "europe-west1"
     image           = "europe-west1-docker.pkg.dev/any-project/second-lab/ingest@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     input_buckets   = ["ours", "theirs"]
+    output_buckets  = ["results", "theirs"]
     foreign_buckets = ["theirs"]
     retention_days  = 14
     handoff_days    = 60
@@ -179,6 +180,10 @@ run "other_names" {
   assert {
     condition     = join(",", keys(google_storage_bucket_iam_member.worker_input)) == "ours" && join(",", output.readers) == "serviceAccount:second-lab-l2@any-project.iam.gserviceaccount.com"
     error_message = "in buckets of others nothing can be granted, so it must be said who needs to read"
+  }
+  assert {
+    condition     = toset([for its in google_storage_bucket_iam_member.worker_output : its.bucket]) == toset(["results"]) && output.writers[0] == "serviceAccount:second-lab-l2@any-project.iam.gserviceaccount.com"
+    error_message = "nor to write, so it must be said who needs that"
   }
   assert {
     condition     = google_pubsub_subscription.layer["3"].message_retention_duration == "1209600s" && one(google_storage_bucket.scratch.lifecycle_rule[0].condition).age == 60

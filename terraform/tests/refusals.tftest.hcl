@@ -25,6 +25,7 @@ run "refused" {
     layers              = 1
     tables              = []
     input_buckets       = ["gs://edges"]
+    output_buckets      = ["results/of/mine"]
     prefix              = "chunkedgraph-ingest-of-us"
     database            = "(default)"
     bigtable_cluster    = { zone = "z", min_nodes = 3, max_nodes = 2 }
@@ -46,6 +47,7 @@ run "refused" {
     var.layers,
     var.tables,
     var.input_buckets,
+    var.output_buckets,
     var.prefix,
     var.database,
     var.bigtable_cluster,

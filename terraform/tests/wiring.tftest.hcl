@@ -15,6 +15,7 @@ variables {
   layers            = 6
   tables            = ["fly", "fly_test"]
   input_buckets     = ["edges-bucket", "components-bucket"]
+  output_buckets    = ["processed-bucket"]
   bigtable_instance = "graphs"
   image             = "registry.example/ingest:0123456789ab"
   alert_emails      = ["a@example.org"]
@@ -314,6 +315,12 @@ run "nobody_has_the_project" {
   assert {
     condition     = { for bucket, its in google_storage_bucket_iam_member.worker_input : bucket => "${its.role} ${its.member}" } == { for bucket in ["edges-bucket", "components-bucket"] : bucket => "roles/storage.objectViewer serviceAccount:chunkedgraph-ingest-l2@any-project.iam.gserviceaccount.com" }
     error_message = "layer 2 must be able to read the inputs, and need not write them"
+  }
+  assert {
+    condition = { for key, its in google_storage_bucket_iam_member.worker_output : key => "${its.bucket} ${its.role} ${its.member}" } == {
+      for layer in ["2", "6"] : "processed-bucket ${layer}" => "processed-bucket roles/storage.objectUser serviceAccount:chunkedgraph-ingest-l${layer}@any-project.iam.gserviceaccount.com"
+    }
+    error_message = "layer 2 must be able to write processed files, and the root's job to note that all are there"
   }
 }
 

@@ -21,6 +21,7 @@ from shared.gcp.bigtable.wire import Rows, encode_rows
 from shared.gcp.clients import EMULATOR_PROJECT, Endpoints, bigtable_channel
 from shared.inputs.components import components_name
 from shared.inputs.edges import edges_name
+from shared.inputs.source import ProcessedSource
 from shared.plan.grid import Chunk
 from shared.run.record import RunRecord
 from shared.table.columns import families
@@ -83,9 +84,11 @@ def encoded(record: RunRecord, sources: Sources) -> list[Rows]:
 
 def read_inputs(record: RunRecord, sources: Sources) -> None:
     """Reads every input file once and takes it out of its compression."""
+    assert isinstance(sources.inputs, ProcessedSource)
+    edges, components = sources.inputs.edge_files, sources.inputs.component_files
     for chunk in record.plan.grid.chunks(2):
-        data = sources.edges.get([edges_name(chunk)])[edges_name(chunk)]
-        sources.components.get([components_name(chunk)])
+        data = edges.get([edges_name(chunk)])[edges_name(chunk)]
+        components.get([components_name(chunk)])
         if data is not None:
             zstandard.ZstdDecompressor().decompress(data)
 

@@ -18,6 +18,7 @@ from shared.chunks.parent import build_parent
 from shared.gcp.bigtable.wire import encode_rows
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
+from shared.inputs.source import ProcessedSource
 from shared.memory.storage import MemoryStorage
 from shared.plan.grid import Chunk, neighbour, opposite
 from shared.run.record import RunRecord
@@ -82,7 +83,7 @@ def measure(sides: tuple[int, ...]) -> dict[str, object]:
     for side, schema in itertools.product(sides, (2, 3)):
         record = record_of((side, side, side), schema)
         scratch = MemoryStorage()
-        sources = Sources(*lattice(record), scratch)
+        sources = Sources(ProcessedSource(*lattice(record)), scratch)
         sources.build(record, record.plan.chunk_at(2, 0))
         cpu: dict[int, float] = {}
         for layer in record.plan.layers:

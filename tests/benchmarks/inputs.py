@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.files import CloudFilesStorage
+from shared.inputs.source import ProcessedSource
 from shared.memory.storage import MemoryStorage
 from shared.run.ports import Storage
 from shared.run.record import RunRecord
@@ -20,5 +21,6 @@ def record_of(shape: tuple[int, int, int], schema: int = 2, **changes: Any) -> R
 
 def sources_of(record: RunRecord, scratch: Storage | None = None) -> Sources:
     """A run's folders, with hand-offs in memory unless given a place."""
-    found = CloudFilesStorage(record.edges), CloudFilesStorage(record.components)
-    return Sources(*found, scratch or MemoryStorage())
+    assert record.edges is not None and record.components is not None
+    inputs = ProcessedSource(CloudFilesStorage(record.edges), CloudFilesStorage(record.components))
+    return Sources(inputs, scratch or MemoryStorage())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from jobs.example.shards import RawFiles
 from shared.files import CloudFilesStorage
 from shared.inputs.components import components_name, decode_components
 from shared.inputs.edges import decode_edges, edges_name
@@ -19,7 +20,7 @@ from shared.plan.ids import IdLayout
 from shared.ranges import CloudFilesRanges
 from tests.benchmarks.chunks import SIZES, example
 from tests.benchmarks.measure import Spent, grown_mb, show
-from tests.raw_shards import RawFiles, raw_of_files
+from tests.raw_shards import raw_of_files
 
 RATIO = 3.0
 """Raw may cost so many times as much."""

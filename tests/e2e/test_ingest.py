@@ -57,7 +57,7 @@ def opened(variables: dict[str, str], graph: str) -> OpenRun:
 def in_memory(run: OpenRun) -> MemoryTable:
     """What the same run comes to with every part in memory, in one thread."""
     broker, table = MemoryBroker(), MemoryTable()
-    sources = Sources(run.sources.edges, run.sources.components, MemoryStorage())
+    sources = Sources(run.sources.inputs, MemoryStorage())
     other = OpenRun(run.record, sources, table, MemoryCompletion())
 
     class Runs:

@@ -4,7 +4,8 @@ A script says at which point which chunk meets a fault, one entry an attempt; th
 fault is: the end of the worker (`Crash`, or `os._exit` in a real process), or an exception. The
 product knows nothing of it: the points are seen in what it asks of its ports.
 
-    receive - [reads] READ [builds] BUILT - half of the rows HALF - all rows ROWS - hand-off HANDOFF
+    receive - [reads] READ [builds] - edge file EDGES - component file FILES - BUILT - half of the rows HALF
+            - all rows ROWS - noted that all files are there COMPLETE - hand-off HANDOFF
             - first dependent ONE - publish PUBLISHED - noted NOTED - last dependent ALL - ... ACK - ack
     or, after an error, NOTED_FAILURE - dead letter BURIED - ACK - ack
 """
@@ -19,11 +20,15 @@ from itertools import chain
 from typing import Any, NoReturn, Protocol
 
 from shared.errors import MessageError
+from shared.inputs.components import Components
+from shared.inputs.source import InputSource
 from shared.plan.grid import Chunk
+from shared.run.from_raw import FROM_RAW
 from shared.run.messages import Message
 from shared.run.ports import Completion, Delivery, Failure, Queue, Storage, Table
 from shared.table.cells import Cells
 from shared.work.steps import OpenRun
+from shared.work.written import Written
 
 
 class Crash(BaseException):
@@ -34,9 +39,12 @@ class Point(StrEnum):
     """Where in its work on a chunk a worker meets a fault."""
 
     READ = "after reading"
+    EDGES = "after the edge file was written"
+    FILES = "after the component file was written"
     BUILT = "after building"
     HALF = "after half of the rows"
     ROWS = "after all rows"
+    COMPLETE = "after it was noted that all files are there"
     HANDOFF = "after the hand-off"
     ONE = "after the completion of one dependent"
     ALL = "after the completion of all dependents"
@@ -47,7 +55,10 @@ class Point(StrEnum):
     BURIED = "after a dead letter was published"
 
 
-USUAL = [point for point in Point if point not in (Point.NOTED_FAILURE, Point.BURIED)]
+WRITING = (Point.EDGES, Point.FILES, Point.COMPLETE)
+"""The points of runs that write processed files."""
+
+USUAL = [point for point in Point if point not in (Point.NOTED_FAILURE, Point.BURIED, *WRITING)]
 """The points that an attempt comes to in which nothing else goes wrong."""
 
 
@@ -104,9 +115,9 @@ class Faults:
         self.plan = run.record.plan
         sources = replace(
             run.sources,
-            edges=_Storage(run.sources.edges, self),
-            components=_Storage(run.sources.components, self),
+            inputs=_Source(run.sources.inputs, self),
             scratch=_Storage(run.sources.scratch, self),
+            written=_written(run.sources.written, self),
         )
         table, completion = _Table(run.table, self), _Completion(run.completion, self)
         return replace(run, sources=sources, table=table, completion=completion)
@@ -191,19 +202,47 @@ class _Queue(_Around):
         self.faults.reached(Point.BURIED)
 
 
+class _Source(_Around):
+    inner: InputSource
+
+    def components(self, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, Components | None]:
+        found = self.inner.components(chunk, of)
+        # The last of what a layer-2 chunk reads.
+        self.faults.read()
+        return found
+
+
 class _Storage(_Around):
     inner: Storage
 
     def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
         found = self.inner.get(names)
-        # The last of what a layer-2 chunk reads, and all that a parent does.
-        if any(name.startswith("components_") or "/layer" in name for name in names):
+        # All that a parent reads.
+        if any("/layer" in name for name in names):
             self.faults.read()
         return found
 
     def put(self, name: str, data: bytes) -> None:
         self.inner.put(name, data)
         self.faults.reached(Point.HANDOFF)
+
+
+class _Folder(_Around):
+    """Where processed files are written to; one of two, of which the edges come first."""
+
+    inner: Storage
+
+    def put(self, name: str, data: bytes) -> None:
+        self.inner.put(name, data)
+        if name != FROM_RAW:
+            self.faults.reached(Point.EDGES if name.startswith("edges_") else Point.FILES)
+        elif self.faults.chunk is not None and self.faults.chunk == self.faults.plan.top:
+            self.faults.reached(Point.COMPLETE)
+
+
+def _written(written: Written, faults: Faults) -> Written:
+    edges, components = written.edges, written.components
+    return Written(edges and _Folder(edges, faults), components and _Folder(components, faults))
 
 
 class _Table(_Around):

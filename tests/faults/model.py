@@ -15,7 +15,16 @@ from shared.plan.plan import Plan
 from shared.run.record import RunRecord
 from tests.faults.crash import Point
 
-BEFORE = (Point.READ, Point.BUILT, Point.HALF, Point.ROWS, Point.HANDOFF)
+BEFORE = (
+    Point.READ,
+    Point.EDGES,
+    Point.FILES,
+    Point.BUILT,
+    Point.HALF,
+    Point.ROWS,
+    Point.COMPLETE,
+    Point.HANDOFF,
+)
 """Points up to which nobody has been told that a chunk is done."""
 
 

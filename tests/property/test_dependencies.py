@@ -27,7 +27,9 @@ from shared.plan.volume import VolumeFacts
 from shared.run.done import is_finished
 from shared.run.messages import Message
 from shared.run.record import RunRecord
+from shared.work.sources import Made
 from shared.work.steps import OpenRun, work_on
+from shared.work.written import Written
 from tests.datasets import dataset
 from tests.examples import examples
 
@@ -97,13 +99,16 @@ class Sources:
     scratch: MemoryStorage = field(default_factory=MemoryStorage)
     started: Counter[Chunk] = field(default_factory=Counter)
 
-    def build(self, record: RunRecord, chunk: Chunk) -> Built:
+    written: Written = field(default_factory=Written)
+
+    def make(self, record: RunRecord, chunk: Chunk) -> Made:
         """An empty hand-off."""
         assert chunk in record.plan
         names = [record.handoff_name(other) for other in record.plan.dependencies(chunk)]
         assert None not in self.scratch.get(names).values(), f"{chunk} started before what it depends on"
         self.started[chunk] += 1
-        return Built([], HandOff(chunk, NO_IDS, {}, 0, {}))
+        handoff = HandOff(chunk, NO_IDS, {}, 0, {})
+        return Made(Built([], handoff), handoff)
 
 
 class Pipeline:

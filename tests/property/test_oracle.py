@@ -7,6 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.inputs.source import ProcessedSource
 from shared.table.cells import Cells
 from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
 from shared.verify.partition import compare, input_partition, table_partition
@@ -68,7 +69,7 @@ def test_verify_finds_nothing(volume: Volume) -> None:
     walk.run()
     found = table_partition(volume.plan, walk.links)
     files = storage_of(volume.edges), storage_of(volume.components)
-    compare(found, input_partition(volume.plan, *files), report.complain)
+    compare(found, input_partition(volume.plan, ProcessedSource(*files)), report.complain)
     assert report.violations == []
     assert found[0].tolist() == sorted(volume.supervoxels)
 

@@ -18,6 +18,7 @@ from shared.chunks.codec import decode_handoff
 from shared.chunks.ends import BEYOND, ELSEWHERE, ID_0, LEAVING, NO_FACE, OTHER_LAYER, UNUSABLE, WITHIN
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, decode_edges, edges_name, encode_edges
+from shared.inputs.source import ProcessedSource
 from shared.operate.remarks import remarks
 from shared.plan.grid import Chunk, neighbour
 from shared.run.done import is_finished
@@ -240,5 +241,5 @@ def _verified(run: MemoryRun, volume: Volume) -> None:
     walk.run()
     found = table_partition(run.record.plan, walk.links)
     files = storage_of(volume.edges), storage_of(volume.components)
-    compare(found, input_partition(run.record.plan, *files), report.complain)
+    compare(found, input_partition(run.record.plan, ProcessedSource(*files)), report.complain)
     assert report.violations == []

@@ -32,6 +32,8 @@ NAMES = {
     "instance": ["graphs"],
     "table": ["fly", "fly_test"],
     "input": ["edges-bucket", "components-bucket"],
+    "output": ["processed-bucket"],
+    "root": ["6"],
 }
 """What the placeholders of the README stand for in tests/wiring.tftest.hcl."""
 
@@ -121,6 +123,7 @@ def test_doctor_looks_for_every_grant() -> None:
         layers=tuple(range(2, ROOT + 1)),
         tables=tuple(NAMES["table"]),
         inputs=tuple(NAMES["input"]),
+        outputs=tuple(NAMES["output"]),
     )
     looked_for = [(one.account, one.role, one.on) for one in grants(place, NAMES["number"][0], ROOT)]
     assert sorted(looked_for) == sorted(documented())

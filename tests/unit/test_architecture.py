@@ -36,13 +36,13 @@ ALLOWED = {
     "run": BASE | {"plan", "inputs", "table", "chunks"},
     "work": BASE | {"plan", "inputs", "table", "chunks", "run"},
     "verify": BASE | {"plan", "inputs", "table", "chunks", "run"},
-    "operate": BASE | {"plan", "inputs", "table", "chunks", "run", "work", "verify"},
+    "operate": BASE | {"plan", "estimate", "inputs", "ranges", "table", "chunks", "run", "work", "verify"},
     "dispatch": BASE | {"plan", "run", "operate"},
     "doctor": BASE,
     "files": BASE,
     "ranges": BASE | {"inputs", "files"},
-    "memory": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "doctor"},
-    "gcp": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "doctor"},
+    "memory": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "ranges", "doctor"},
+    "gcp": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "ranges", "doctor"},
 }
 """Room -> the rooms of shared/ that it may import. Data flows the other way."""
 

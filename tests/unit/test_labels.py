@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chunks.labels import connected_labels, distinct, grouped, places, split_rows, unique_rows
+from shared.chunks.labels import distinct, grouped, places, split_rows, unique_rows
+from shared.inputs.connected import connected_labels
 from tests.examples import examples
 
 Pair = tuple[int, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -22,6 +23,7 @@ from shared.estimate.report import PlanReport, describe
 from shared.estimate.schedule import schedule
 from shared.files import CloudFilesStorage
 from shared.gcp.bigtable.wire import encode_rows
+from shared.inputs.source import ProcessedSource
 from shared.memory.storage import MemoryStorage
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
@@ -155,6 +157,17 @@ def test_ten_million_chunks_at_once() -> None:
     assert (effort.calls < 100_000, effort.peak < 1 << 20) == (True, True), effort
 
 
+def test_raw_output_takes_more() -> None:
+    """More CPU, waiting and memory in layer 2, the same rows and hand-offs, and nothing more above."""
+    _, plain = described(5120, 5120, 1280)
+    raw = dataclasses.replace(plain, raw=True, written=2)
+    (low, *above), (lowest, *rest) = needs(plain), needs(raw)
+    assert above == rest
+    assert lowest.cpu_seconds > low.cpu_seconds and lowest.wait_seconds > low.wait_seconds
+    assert lowest.memory_gib - low.memory_gib > 64 / 1024
+    assert (lowest.rows, lowest.handoff_bytes) == (low.rows, low.handoff_bytes)
+
+
 def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, bytes and hand-offs of an example that is built: the estimate for its own density is not much below
     them, and not above 2.5 times as much. Who changes what is stored has to change the constants."""
@@ -162,7 +175,7 @@ def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     make_example(tmp_path, params)
     folders = f"{tmp_path}/{EDGES}", f"{tmp_path}/{COMPONENTS}"
     record = RunRecord("graph", "run", "graph", None, 1_700_000_000_000, params.grid, *folders, schema=3)
-    sources = Sources(CloudFilesStorage(record.edges), CloudFilesStorage(record.components), MemoryStorage())
+    sources = Sources(ProcessedSource(*map(CloudFilesStorage, folders)), MemoryStorage())
     built: dict[int, Counter[str]] = {layer: Counter() for layer in record.plan.layers}
     for layer, sums in built.items():
         for chunk in record.plan.grid.chunks(layer):

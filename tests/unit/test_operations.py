@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.estimate.bill import MESSAGE_BYTES, pubsub_bytes
-from shared.estimate.operations import BATCH, Operations, operations
+from shared.estimate.operations import BATCH, RAW_PARTS, Operations, operations
 from shared.estimate.report import describe
 from shared.gcp.pubsub import queue as pubsub
+from shared.inputs.raw.records import RecordFormat
+from shared.inputs.raw.source import RawAgglomeration
+from shared.inputs.source import ProcessedSource, RawSource
 from shared.memory.completion import MemoryCompletion
 from shared.operate.queueing import start
 from shared.plan.checks import make_plan
@@ -24,16 +27,18 @@ from shared.work.sources import Sources
 from shared.work.steps import OpenRun
 from tests.datasets import changed
 from tests.harness import MemoryRun, storage_of
+from tests.raw_runs import RAW, RawRun, agreeing_volume
+from tests.raw_shards import MemoryRanges, raw_of_volume
 from tests.volumes import random_volume
 
 
-def counted(shape: tuple[int, int, int], test: bool = False) -> Operations:
+def counted(shape: tuple[int, int, int], test: bool = False, raw: bool = False, written: int = 0) -> Operations:
     """The operations of a plan with a grid of this shape."""
     dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=[10, 10, 10]))
     x, y, z = shape
     volume = VolumeFacts((0, 0, 0), (10 * x, 10 * y, 10 * z), (8.0, 8.0, 40.0))
     plan = make_plan(dataset, volume, test)
-    return operations(describe(plan, dataset, volume))
+    return operations(describe(plan, dataset, volume, raw, written))
 
 
 @dataclass
@@ -127,7 +132,8 @@ class CountedRun(MemoryRun):
     def open(self, graph: str, run: str) -> OpenRun | None:
         """The run, with folders that count."""
         inputs = (storage_of(self.volume.edges), storage_of(self.volume.components))
-        sources = Sources(*(CountingStorage(inner, self.seen, "input") for inner in inputs), self.folder)
+        source = ProcessedSource(*(CountingStorage(inner, self.seen, "input") for inner in inputs))
+        sources = Sources(source, self.folder)
         return OpenRun(self.record, sources, self.table, self.completion)
 
     def start(self) -> CountedRun:
@@ -155,6 +161,20 @@ def test_counts_are_those_of_a_run(shape: tuple[int, int, int], test: bool) -> N
     assert (seen["handoff gets"], seen["puts"]) == (planned.handoff_gets, planned.puts)
     lower = planned.input_gets - 2 * planned.bulk_messages
     assert planned.input_gets - lower <= seen["input gets"] <= planned.input_gets
+
+
+def test_raw_output_costs_more() -> None:
+    """Parts of shards are asked for in the place of files, no more than planned; each chunk writes its files."""
+    plain, raw = counted((3, 2, 1)), counted((3, 2, 1), raw=True, written=2)
+    assert raw.puts == plain.puts + 2 * 6 and raw.input_gets == RAW_PARTS * 6
+    volume = agreeing_volume(6, (3, 2, 1))
+    run = RawRun.of_raw(volume, raw_of_volume(volume, version=4))
+    reader = MemoryRanges(run.raw.files(), RAW)
+    for chunk in volume.plan.grid.chunks(2):
+        records = RecordFormat(4, run.raw.resolution)
+        source = RawSource(RawAgglomeration(reader, volume.plan.grid, volume.plan.ids, records))
+        Sources(source, run.scratch).build(run.record, chunk)
+    assert 6 * 10 < len(reader.asked) <= raw.input_gets
 
 
 def test_every_lower_neighbour_is_asked_for() -> None:

@@ -107,6 +107,7 @@ def test_tfvars_are_alone_on_stdout(file: Path) -> None:
         "layers": 4,
         "tables": ["lab_fly", "lab_fly_test"],
         "input_buckets": [],
+        "output_buckets": [],
         "bigtable_instance": "my-instance",
         "layer_memory_gib": {"2": 1, "3": 1, "4": 1},
         "layer_tasks": {"2": 6, "3": 2, "4": 1},
@@ -200,6 +201,7 @@ def test_tfvars_of_a_dataset() -> None:
         "layers": 4,
         "tables": ["graph", "graph_test"],
         "input_buckets": ["b"],
+        "output_buckets": [],
         "bigtable_instance": "instance",
         "layer_memory_gib": {"2": 1, "3": 1.5, "4": 7.5, "5": 32},
         "layer_tasks": {"2": 1, "3": 1, "4": 1, "5": 1},
@@ -219,7 +221,8 @@ def test_what_is_not_known_is_left_out() -> None:
     """Without project and instance in dataset and environment, Terraform asks or takes its defaults."""
     dataset = Dataset.model_validate(changed(backend_client__CONFIG={}))
     found = tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None)
-    assert set(found) == {"layers", "tables", "input_buckets", "layer_memory_gib", "layer_tasks"}
+    known = {"layers", "tables", "input_buckets", "output_buckets", "layer_memory_gib", "layer_tasks"}
+    assert set(found) == known
 
 
 def test_the_environment_comes_before_the_dataset() -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.example.shards import DTYPES, PAIRS, RawFiles, inside_shards
 from shared.chunks.active import active_edges
 from shared.errors import DataError, IngestError
 from shared.inputs.components import Components
@@ -25,17 +26,7 @@ from shared.inputs.raw.source import RawAgglomeration
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from tests.examples import examples
-from tests.raw_shards import (
-    DTYPES,
-    PAIRS,
-    MemoryRanges,
-    RawFiles,
-    inside_shards,
-    oracle_components,
-    oracle_edges,
-    random_raw,
-    raw_of_volume,
-)
+from tests.raw_shards import MemoryRanges, oracle_components, oracle_edges, random_raw, raw_of_volume
 from tests.volumes import random_volume
 
 shapes = st.sampled_from([(1, 1, 1), (2, 1, 1), (1, 3, 2), (3, 2, 2), (2, 2, 5)])

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.example.shards import shard
 from shared.errors import DataError, IngestError
 from shared.inputs.raw import index as index_module
 from shared.inputs.raw import shards as module
@@ -26,7 +27,7 @@ from shared.inputs.raw.shards import Shard, Shards
 from shared.inputs.raw.source import RawAgglomeration
 from shared.plan.grid import Chunk
 from tests.examples import examples
-from tests.raw_shards import MemoryRanges, random_raw, shard
+from tests.raw_shards import MemoryRanges, random_raw
 from tests.unit.test_raw_reading import parts_of, rows_of
 
 CHUNK = Chunk(2, 4, 5, 6)

@@ -14,6 +14,7 @@ from shared.errors import DataError
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
+from shared.plan.raw_input import DATA_VERSIONS, RawInput
 from shared.run.messages import Message
 from shared.run.record import RunRecord
 from shared.run.record_versions import RECORD_VERSION
@@ -40,6 +41,15 @@ RECORD = RunRecord(
 RECORDS = Path(__file__).parent / "records"
 """A golden file of each version: the record above, as that version wrote it."""
 
+RAW = dataclasses.replace(
+    RECORD,
+    edges=None,
+    raw=RawInput("gs://bucket/agg", 3, (8.0, 8.0, 40.0)),
+    written=("components",),
+    prepare=True,
+)
+"""The same, reading raw output, as the golden file v2-raw.json."""
+
 GOLDEN = (RECORDS / f"v{RECORD_VERSION}.json").read_bytes().rstrip()
 FILE = "gs://bucket/scratch/fly_v1/run.json"
 
@@ -59,6 +69,15 @@ records = st.builds(
     layer_id_bits=st.just(8),
     schema=st.sampled_from([2, 3]),
     test=st.booleans(),
+    raw=st.none()
+    | st.builds(
+        RawInput,
+        st.text(min_size=1),
+        st.sampled_from(DATA_VERSIONS),
+        st.tuples(*[st.floats(1e-3, 1e6) | st.integers(1, 10**6).map(float)] * 3),
+    ),
+    written=st.sampled_from([(), ("edges",), ("components",), ("edges", "components")]),
+    prepare=st.booleans(),
     auto_queue_parents=st.booleans(),
     one_sided_edges=st.sampled_from(["refuse", "join"]),
     edges_beyond_volume=st.sampled_from(["refuse", "drop"]),
@@ -82,6 +101,13 @@ def test_golden_bytes() -> None:
     """A record of a run that is under way can be read after an update of the code."""
     assert RECORD.encode() == GOLDEN
     assert RunRecord.decode(GOLDEN, FILE) == RECORD
+
+
+def test_golden_bytes_of_a_run_from_raw_output() -> None:
+    """A run that reads raw output is the same after an update, too."""
+    golden = (RECORDS / "v2-raw.json").read_bytes().rstrip()
+    assert RAW.encode() == golden
+    assert RunRecord.decode(golden, FILE) == RAW
 
 
 @pytest.mark.parametrize("version", range(1, RECORD_VERSION + 1))
@@ -200,7 +226,22 @@ def test_deep_nesting() -> None:
         ("timestamp_ms", float("inf")),
         ("edges", 1),
         ("edges", ""),
-        ("components", None),
+        ("components", []),
+        ("raw", {}),
+        ("raw", "gs://bucket/agg"),
+        ("raw", {"agglomeration": "", "data_version": 2, "resolution": [1, 1, 1]}),
+        ("raw", {"agglomeration": "gs://b/a", "data_version": 5, "resolution": [1, 1, 1]}),
+        ("raw", {"agglomeration": "gs://b/a", "data_version": 2.0, "resolution": [1, 1, 1]}),
+        ("raw", {"agglomeration": "gs://b/a", "data_version": 2, "resolution": [1, 1]}),
+        ("raw", {"agglomeration": "gs://b/a", "data_version": 2, "resolution": [1, 0, 1]}),
+        ("raw", {"agglomeration": "gs://b/a", "data_version": 2, "resolution": [1, float("inf"), 1]}),
+        ("raw", {"agglomeration": "gs://b/a", "data_version": 2, "resolution": [1, 1, 1], "more": 1}),
+        ("written", None),
+        ("written", ["components", "edges"]),
+        ("written", ["edges", "edges"]),
+        ("written", ["../edges"]),
+        ("written", [1]),
+        ("prepare", 0),
         ("spatial_bits", 9.5),
         ("spatial_bits", 10**6),
         ("spatial_bits", 0),
@@ -219,6 +260,13 @@ def test_wrong_values(key: str, value: object) -> None:
     """A field of another type, a name that leads out of the folder and numbers out of range are refused."""
     with pytest.raises(DataError, match=f"{FILE}.*: {key} = "):
         RunRecord.decode(changed(**{key: value}), FILE)
+
+
+@pytest.mark.parametrize("key", ["edges", "components"])
+def test_folders_may_lack_for_raw_output_alone(key: str) -> None:
+    """A run that reads processed files has both folders."""
+    with pytest.raises(DataError, match=f"{FILE}.*only where raw is not"):
+        RunRecord.decode(changed(**{key: None}), FILE)
 
 
 @given(st.binary(max_size=300))

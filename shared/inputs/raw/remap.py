@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from shared.errors import DataError
 from shared.inputs.components import Components
+from shared.inputs.connected import connected_labels
 from shared.inputs.raw.names import remap_shards
 from shared.inputs.raw.shards import Entry, Shard, Shards
 from shared.plan.grid import Chunk, Grid
@@ -25,7 +26,6 @@ from shared.plan.ids import IdLayout, Ids
 PAIR = 16
 """Bytes of a pair of supervoxels."""
 
-Index = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int32]
 """Pairs (n, 2) of positions among ids; 32 bits are enough, as no more than 2^28 pairs are read at once."""
 
@@ -97,28 +97,10 @@ def _components(found: Ids, together: Sequence[Sequence[Positions]]) -> list[Com
         graphs.append((np.cumsum(listed, dtype=np.int32) + np.int32(count - 1))[pairs])
         vertices.append(found[listed])
         count += len(vertices[-1])
-    labels = _labels(count, np.concatenate(graphs))
+    labels = connected_labels(count, np.concatenate(graphs))
     each = np.split(labels, np.cumsum([len(ids) for ids in vertices])[:-1])
     # A component has vertices of one list alone, and the first one of each list begins a component.
     return [
         Components(ids, numbers - numbers[0]) if len(ids) else Components()
         for ids, numbers in zip(vertices, each, strict=True)
     ]
-
-
-def _labels(count: int, pairs: Positions) -> Index:
-    """The component of each of `count` vertices, numbered by the smallest one in it."""
-    if not count:
-        return np.zeros(0, np.int64)
-    # Imported here: it takes longer than all other imports of a build.
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    ends = np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])
-    total, labels = connected_components(coo_matrix(ends, (count, count)), directed=False)
-    smallest = np.empty(total, dtype=np.int64)
-    smallest[labels[::-1]] = np.arange(count)[::-1]  # of equal ones the last is kept
-    rank = np.empty(total, dtype=np.int64)
-    rank[np.argsort(smallest)] = np.arange(total)
-    found: Index = rank[labels]
-    return found

@@ -1,0 +1,160 @@
+"""Which input a run reads, raw agglomeration output or processed files, and which processed files it writes.
+
+    raw if the run says so; or if AGGLOMERATION is given and EDGES or COMPONENTS are not, or hold no file of the
+    grid; processed files otherwise
+
+Invariants: processed files that were written from raw output by half are never taken for a dataset: beside them
+stands what they are (`shared.run.from_raw`), so they count as none where the same raw output is given, and are
+refused where it is not. Files that are not of the same raw output are never written over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.errors import IngestError, Problem
+from shared.inputs.present import content_of, holds_files, lacks_raw
+from shared.inputs.reasons import reason_of
+from shared.plan.config import Dataset
+from shared.plan.grid import Grid
+from shared.plan.raw_input import DATA_VERSIONS, RawInput
+from shared.plan.volume import VolumeFacts
+from shared.run.from_raw import FROM_RAW, FromRaw
+from shared.run.record import WRITTEN
+
+AGGLOMERATION = "ingest_config.AGGLOMERATION"
+DATA_VERSION = "data_source.DATA_VERSION"
+
+Found = list[tuple[str, object, str]]
+"""Key, value and what follows, of each problem."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of processed files before a run: whether it `holds` one of the grid, and what stands beside
+    them; `problem` is why that cannot be told."""
+
+    folder: str
+    holds: bool = False
+    from_raw: FromRaw | None = None
+    problem: str = ""
+
+    def is_of(self, wanted: FromRaw) -> bool:
+        """Whether its files are those that are `wanted`, all there or not."""
+        return self.from_raw is not None and self.from_raw.same_files(wanted)
+
+
+@dataclass(frozen=True)
+class WhichInput:
+    """What a run reads: `raw`, or processed files where that is None; and `written`, the kinds of processed files
+    (of `WRITTEN`) that a whole run writes. `refused` is why it must not write them."""
+
+    raw: RawInput | None = None
+    written: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Kinds whose files are there already, from the same raw output and all of them."""
+    refused: Found = field(default_factory=list)
+
+
+PROCESSED = WhichInput()
+
+
+def folders_of(dataset: Dataset) -> dict[str, str]:
+    """The folders of processed files that a dataset gives, by kind."""
+    source = dataset.data_source
+    given = {"edges": source.EDGES, "components": source.COMPONENTS}
+    return {kind: folder for kind, folder in given.items() if folder is not None}
+
+
+def key_of(kind: str) -> str:
+    """The dotted key of a folder of processed files."""
+    return f"data_source.{kind.upper()}"
+
+
+def look(dataset: Dataset, grid: Grid) -> dict[str, Place]:
+    """What is in the folders of processed files, by kind; they are listed only where raw output is given, too."""
+    listed = dataset.ingest_config.AGGLOMERATION is not None
+    found: dict[str, Place] = {}
+    for kind, folder in folders_of(dataset).items():
+        try:
+            data = content_of(folder, FROM_RAW)
+            from_raw = None if data is None else FromRaw.decode(data, f"{folder.rstrip('/')}/{FROM_RAW}")
+            found[kind] = Place(folder, listed and holds_files(folder, kind, grid), from_raw)
+        except IngestError as error:
+            found[kind] = Place(folder, problem=str(error))
+        except Exception as error:  # cloud-files raises whatever its protocols raise
+            told = f"cannot be listed ({reason_of(error)}); check the path and that you may read it"
+            found[kind] = Place(folder, problem=told)
+    return found
+
+
+def which_input(
+    dataset: Dataset, grid: Grid, volume: VolumeFacts, places: Mapping[str, Place], say_raw: bool
+) -> tuple[WhichInput, Found]:
+    """What a run of a dataset reads, and all that is wrong with that; `say_raw`: the run is told to read raw."""
+    folder = dataset.ingest_config.AGGLOMERATION
+    problems: Found = [
+        (key_of(kind), place.folder, place.problem) for kind, place in places.items() if place.problem
+    ]
+    if folder is None:
+        if say_raw:
+            told = "is missing: RAW=1 (--raw) reads the raw agglomeration output in that folder"
+            problems.append((AGGLOMERATION, None, told))
+        return PROCESSED, problems + _half(places)
+    version = dataset.data_source.DATA_VERSION
+    raw = RawInput(folder, version or DATA_VERSIONS[0], volume.resolution)
+    wanted = FromRaw(raw, grid.shape, dataset.graph_config.SPATIAL_BITS, "", "")
+    if not say_raw and len(places) == len(WRITTEN) and any(_counts(place, wanted) for place in places.values()):
+        return PROCESSED, problems + _half(places)
+    if version is None:
+        told = f"is missing: it says which of the versions {', '.join(map(str, DATA_VERSIONS))} raw output has"
+        problems.append((DATA_VERSION, None, told))
+    lacking = lacks_raw(folder)
+    if lacking:
+        problems.append((AGGLOMERATION, folder, lacking))
+    return _written(raw, wanted, places), problems
+
+
+def _counts(place: Place, wanted: FromRaw) -> bool:
+    """Whether a folder's files are a dataset: not where they are still being written from what is wanted."""
+    return place.holds and not (place.is_of(wanted) and place.from_raw and not place.from_raw.complete)
+
+
+def _half(places: Mapping[str, Place]) -> Found:
+    """A problem for each folder whose files are not all there yet."""
+    found: Found = []
+    for kind, place in places.items():
+        at = place.from_raw
+        if at is not None and not at.complete:
+            told = (
+                f"holds files that run {at.run} of graph {at.graph} writes from {at.raw.agglomeration}, and not "
+                f"all are there; go on with it: make resume GRAPH={at.graph}, or read the raw output: RAW=1 (--raw)"
+            )
+            found.append((key_of(kind), place.folder, told))
+    return found
+
+
+def _written(raw: RawInput, wanted: FromRaw, places: Mapping[str, Place]) -> WhichInput:
+    written: list[str] = []
+    kept: list[str] = []
+    refused: Found = []
+    for kind, place in places.items():
+        at = place.from_raw
+        if place.is_of(wanted):
+            (kept if at and at.complete else written).append(kind)
+        elif at is None and not place.holds:
+            written.append(kind)
+        else:
+            of = f" of {at.raw.agglomeration}" if at else ""
+            told = (
+                f"holds processed files{of} already, which are not written over. Give another folder, or read "
+                "them: leave RAW=1 (--raw) out"
+            )
+            refused.append((key_of(kind), place.folder, told))
+    return WhichInput(raw, tuple(written), tuple(kept), refused)
+
+
+def as_problems(file: str, found: Found) -> list[Problem]:
+    """Problems of a dataset file."""
+    return [Problem(file, key, value, told) for key, value, told in found]
