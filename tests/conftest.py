@@ -1,6 +1,6 @@
-"""What the tests share: one set of emulators a run, whose hosts are handed over explicitly.
+"""What the tests share: a set of emulators, whose hosts are handed over explicitly, and the README's example.
 
-Why: starting the three takes seconds, so it is done once, also where two processes test. Invariants: the
+Why: making them takes seconds, so it is done once, also where two processes test. Invariants: the
 environment of the process is read, never changed, so a test cannot reach an emulator (or a service) by
 accident. What is made once for some files is made in one process. What this machine lacks is said at the end.
 """
@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 import tests.examples  # noqa: F401  # the profiles, before any test asks for them
+from jobs.example import ExampleParams, make_example
 from jobs.local import emulators as manager
+from jobs.local.processes import locked
 from shared.errors import IngestError
 from tests.lacking import lacks, summary
 
@@ -39,7 +41,7 @@ FIRST = (
 """What takes long is begun first, so that two processes are done at about the same time."""
 
 PLACE = pytest.StashKey[Path]()
-"""The folder of the emulators of this run, the same one in each process that tests."""
+"""The folder of what this run of tests shares, the same one in each process that tests."""
 
 
 def group_of(item: pytest.Item) -> str:
@@ -62,21 +64,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes a folder for the emulators that all processes of this run know."""
-    shared = getattr(config, "workerinput", {}).get("emulators")
-    config.stash[PLACE] = Path(shared or tempfile.mkdtemp(prefix="test-emulators-"))
+    """Makes a folder that all processes of this run know."""
+    shared = getattr(config, "workerinput", {}).get("place")
+    config.stash[PLACE] = Path(shared or tempfile.mkdtemp(prefix="shared-by-tests-"))
 
 
 @pytest.hookimpl(optionalhook=True)  # of xdist, which may not be in use
 def pytest_configure_node(node: Any) -> None:
-    """Tells a process that tests where the emulators are."""
-    node.workerinput["emulators"] = str(node.config.stash[PLACE])
+    """Tells a process that tests where that is."""
+    node.workerinput["place"] = str(node.config.stash[PLACE])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the emulators, once, when all is over."""
+    """Ends the emulators and removes what was shared, once, when all is over."""
     if not hasattr(config, "workerinput") and PLACE in config.stash:
-        manager.stop(config.stash[PLACE])
+        manager.stop(config.stash[PLACE] / "emulators")
         shutil.rmtree(config.stash[PLACE], ignore_errors=True)
 
 
@@ -92,6 +94,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def emulators(pytestconfig: pytest.Config) -> dict[str, str]:
     """The host of each emulator by its variable: those that the environment names, the rest started."""
     try:
-        return manager.ensure(pytestconfig.stash[PLACE], os.environ)
+        return manager.ensure(pytestconfig.stash[PLACE] / "emulators", os.environ)
     except IngestError as missing:
         lacks("emulators", str(missing))
+
+
+@pytest.fixture(scope="session")
+def whole_example(pytestconfig: pytest.Config) -> Path:
+    """The folder of the example of the README; for reading only."""
+    place = pytestconfig.stash[PLACE] / "example"
+    with locked(place):
+        if not (place / "made").exists():
+            make_example(place / "making", ExampleParams())
+            (place / "making").rename(place / "made")
+    return place / "made"

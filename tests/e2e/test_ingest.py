@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs.example import ExampleParams, make_example
 from jobs.paths import REPOSITORY
 from shared.environment import Environment
 from shared.exit_codes import Exit
@@ -222,10 +221,9 @@ def words(text: str) -> list[str]:
     return " ".join(line for line in lines if not re.match(r"layer \d+: \d", line)).split()
 
 
-def test_the_example(cli: Run, variables: dict[str, str], graph: str, tmp_path: Path) -> None:
+def test_the_example(cli: Run, whole_example: Path, graph: str, tmp_path: Path) -> None:
     """The example of the README, whole: two workers build its 6 layers, and it agrees with its truth."""
-    folder = tmp_path / "example"
-    make_example(folder, ExampleParams())
+    folder = whole_example
     text = (REPOSITORY / "configs" / "example.yml").read_text().replace("./../build/example", str(folder))
     (tmp_path / "example.yml").write_text(text)
     truth = folder / "truth.npz"

@@ -9,7 +9,6 @@ import click
 import pytest
 
 from jobs.cli import cli
-from jobs.example import ExampleParams, make_example
 from shared import environment
 from shared.exit_codes import Exit
 from shared.version import VERSION
@@ -72,10 +71,13 @@ def test_one_version() -> None:
     assert newest is not None and newest[1] == VERSION
 
 
-def test_as_a_library(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_a_library(
+    whole_example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The README's lines of Python run as they stand, on the example, and print what their comments say."""
-    make_example(tmp_path / "build" / "example", ExampleParams())
-    (tmp_path / "configs").mkdir()
+    for name in ("build", "configs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "build" / "example").symlink_to(whole_example)
     (tmp_path / "configs" / "example.yml").write_text((REPOSITORY / "configs" / "example.yml").read_text())
     monkeypatch.chdir(tmp_path)
     source = README.split("```python\n")[1].split("```")[0]
