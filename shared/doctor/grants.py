@@ -44,6 +44,7 @@ def _workers(place: Place, root: int) -> Iterator[Grant]:
         yield _of(place, name, "pubsub.subscriber", _subscription(place, name))
         if layer < root:
             yield _of(place, name, "pubsub.publisher", _topic(place, f"l{layer + 1}"))
+        yield _of(place, name, "pubsub.publisher", _topic(place, name))
         yield _of(place, name, "pubsub.publisher", _topic(place, "dead"))
         yield _of(place, name, "storage.objectUser", _bucket(place.scratch))
         yield _of(place, name, "datastore.user", *_database(place))

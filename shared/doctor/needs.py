@@ -31,7 +31,7 @@ def needs(place: Place, layer: int) -> list[Need]:
     found = [_posted("pubsub", "v1", own, "pubsub.subscriptions.consume")]
     if place.layers and layer < max(place.layers):
         found.append(_posted("pubsub", "v1", place.topic(f"l{layer + 1}"), "pubsub.topics.publish"))
-    found.append(_posted("pubsub", "v1", place.topic("dead"), "pubsub.topics.publish"))
+    found += [_posted("pubsub", "v1", place.topic(name), "pubsub.topics.publish") for name in (f"l{layer}", "dead")]
     if place.scratch:
         found.append(_bucket(place.scratch, OBJECTS))
     if layer == 2:

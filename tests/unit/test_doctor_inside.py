@@ -117,7 +117,11 @@ def test_a_worker_asks_for_itself() -> None:
         *(f"buckets/{PLACE.scratch}", "buckets/my-edges", "tables/fly_test"),
     ]
     assert [need.thing for need in needs(PLACE, 4)] == [
-        *("subscriptions/chunkedgraph-ingest-l4", "topics/chunkedgraph-ingest-dead"),
+        *(
+            "subscriptions/chunkedgraph-ingest-l4",
+            "topics/chunkedgraph-ingest-l4",
+            "topics/chunkedgraph-ingest-dead",
+        ),
         *(f"buckets/{PLACE.scratch}", "tables/fly_test"),
     ]
     cloud.denied.add("storage.objects.list")
