@@ -109,11 +109,8 @@ def test_a_worker_asks_for_itself() -> None:
     cloud, ticks = healthy(PLACE), iter(range(100))
     things = [need.thing for need in needs(PLACE, 2)]
     assert things == [
-        *(
-            "subscriptions/chunkedgraph-ingest-l2",
-            "topics/chunkedgraph-ingest-l3",
-            "topics/chunkedgraph-ingest-dead",
-        ),
+        "subscriptions/chunkedgraph-ingest-l2",
+        *(f"topics/chunkedgraph-ingest-{name}" for name in ("l3", "l2", "dead")),
         *(f"buckets/{PLACE.scratch}", "buckets/my-edges", "tables/fly_test"),
     ]
     assert [need.thing for need in needs(PLACE, 4)] == [
