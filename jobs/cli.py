@@ -12,6 +12,7 @@ with entry.importing(__name__):
 
     from jobs import interrupts
     from jobs.commands.chunk import chunk, chunk_local
+    from jobs.commands.completion import completion
     from jobs.commands.control import pause, reset, resume
     from jobs.commands.doctor import doctor
     from jobs.commands.down import down
@@ -40,7 +41,7 @@ def cli() -> None:
 
 for command in (
     *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, replay, discard, pause, resume),
+    *(failed, replay, discard, pause, resume, completion),
 ):
     cli.add_command(command)
 

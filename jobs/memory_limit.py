@@ -13,6 +13,8 @@ import resource
 from collections.abc import Iterable
 from pathlib import Path
 
+from shared.environment import USABLE
+
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where a container's limit is, by the version of cgroups."""
 
@@ -21,9 +23,6 @@ ROOM = 256 << 20
 
 MEMINFO = Path("/proc/meminfo")
 SELF = Path("/proc/self")
-
-USABLE = 0.9
-"""The part of a container's memory that its workers may take together."""
 
 RESERVED = 256 << 20
 """Bytes that a process reserves and does not use (stacks of threads); the limit counts them too."""

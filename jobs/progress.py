@@ -21,6 +21,7 @@ from shared.gcp.backend import GoogleBackend
 from shared.operate.reasons import Reason, in_words, merged
 from shared.operate.run import Run
 from shared.operate.status import LayerStatus, RunStatus
+from shared.timestamps import duration
 
 QUIET = 10.0
 """Seconds between two lines where no terminal is."""
@@ -80,15 +81,6 @@ def _service(run: Run) -> str:
 def _shown(status: RunStatus) -> Group:
     """The table, and below it why workers wait."""
     return Group(progress_table(status), *(Text(f"waiting: {line}") for line in in_words(status.waiting)))
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them."""
-    if seconds is None:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def progress_table(status: RunStatus) -> Table:

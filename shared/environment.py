@@ -29,6 +29,9 @@ APIS_HOST = "GOOGLE_APIS_EMULATOR_HOST"
 DEFAULT_NAME = "chunkedgraph-ingest"
 """The prefix of topics and subscriptions, and the name of the database, unless others are given."""
 
+USABLE = 0.9
+"""The part of a container's memory that its workers may take together; terraform/layers.tf has the same."""
+
 
 @dataclass(frozen=True)
 class Environment:

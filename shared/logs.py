@@ -17,6 +17,12 @@ from datetime import UTC, datetime
 from shared.version import VERSION
 
 MAX_TRACEBACK = 8000
+"""Characters of a traceback that are kept, from its end: where an error was raised."""
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback of an error with its causes, as far as it is kept."""
+    return "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]
 
 
 class JsonFormatter(logging.Formatter):
@@ -39,7 +45,7 @@ class JsonFormatter(logging.Formatter):
         }
         error = getattr(record, "error", None) or (record.exc_info and record.exc_info[1])
         if isinstance(error, BaseException):
-            line["stack_trace"] = "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]
+            line["stack_trace"] = traceback_of(error)
         return json.dumps(line, default=str)
 
 

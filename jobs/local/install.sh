@@ -43,3 +43,14 @@ $own -m pip install -q --disable-pip-version-check -r "$requirements" >.venv/pip
     fail 75 "pip could not install $requirements; the same command tries again"
 }
 grep -v '^WARNING: Location' .venv/pip.log || true
+# The command line by name, from any folder; `chunkedgraph-ingest completion bash` has the shell complete it.
+cat >.venv/bin/chunkedgraph-ingest <<EOF
+#!$PWD/.venv/bin/python -Es
+import sys
+
+sys.path.insert(0, "$PWD")
+from jobs.cli import main
+
+main()
+EOF
+chmod +x .venv/bin/chunkedgraph-ingest

@@ -25,6 +25,7 @@ import zstandard
 from shared.chunks.digest import NONE, Digest
 from shared.chunks.handoff import Face, FaceMap, HandOff
 from shared.errors import DataError
+from shared.inputs.packing import MAX_RATIO
 from shared.plan.grid import FACES, Chunk
 from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
@@ -43,8 +44,6 @@ _TYPES = {"nodes": np.dtype("<u8")} | {
 _KEYS = {1: {"chunk", "max_root", "totals", "sections"}, 2: {"chunk", "digests", "max_root", "totals", "sections"}}
 """What a header has, by version."""
 _FACE = {str(face): face for face in FACES}
-_MAX_RATIO = 1 << 15
-"""No zstd frame holds more than this many times its own bytes; a header that claims more is damaged or hostile."""
 
 
 def encode_handoff(handoff: HandOff) -> bytes:
@@ -188,7 +187,7 @@ class _Reader:
         bytes_out = count * dtype.itemsize
         frame = self.data[at : at + size]
         try:
-            fits = zstandard.frame_content_size(frame) == bytes_out <= size * _MAX_RATIO
+            fits = zstandard.frame_content_size(frame) == bytes_out <= size * MAX_RATIO
             self.check(fits, f"column {name} is damaged")
             content = decompressor().decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import pow, prod
 
+from shared.environment import USABLE
 from shared.estimate.report import LayerReport, PlanReport
 
 # ---- assumptions about the data ----
@@ -80,9 +81,6 @@ PROCESS_BYTES = 170e6
 """Memory of a worker without a chunk: 138 MB after 585 chunks without content through the emulators; the rest is
 assumed for TLS and the clients of buckets, which emulators do without. Nobody has measured it on Cloud Run, so
 a task has 1 GiB whatever this comes to (`shared.estimate.schedule.LEAST_GIB`)."""
-
-USABLE = 0.9
-"""The part of a container's memory that its workers may take (as in jobs/memory_limit.py)."""
 
 # ---- assumed: usual times of small requests inside one region, in seconds; nothing here can measure them ----
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import ceil, pow
 
 from shared.estimate.needs import LayerNeeds
+from shared.timestamps import duration
 
 FLEET_TASKS = 500
 """Tasks of layer 2 at most (fleet.max in terraform/variables.tf)."""
@@ -118,24 +119,17 @@ def as_rows(needs: Sequence[LayerNeeds], stages: Sequence[Stage]) -> list[tuple[
     written, hours = sum(layer.rows for layer in needs), sum(stage.hours for stage in stages)
     total = (
         "all",
-        duration(cpu),
+        duration(cpu, 1),
         "",
         about(written),
         "",
         "",
         "",
         "",
-        duration(hours * 3600),
-        duration(paid * 3600),
+        duration(hours * 3600, 1),
+        duration(paid * 3600, 1),
     )
     return [heading, *rows, total]
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: in seconds, minutes or hours."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
 
 
 def about(count: float) -> str:
@@ -171,15 +165,15 @@ def remarks(stages: Sequence[Stage]) -> list[str]:
 def _row(layer: LayerNeeds, stage: Stage) -> tuple[str, ...]:
     return (
         str(stage.layer),
-        duration(layer.cpu_seconds),
+        duration(layer.cpu_seconds, 1),
         f"{layer.memory_gib:.2f} GiB",
         about(layer.rows),
         f"{stage.tasks:,}",
         f"{stage.fleet:,}",
         f"{stage.cpu} CPU {stage.memory_gib:g} GiB",
         str(stage.nodes),
-        duration(stage.hours * 3600),
-        duration(stage.task_hours * 3600),
+        duration(stage.hours * 3600, 1),
+        duration(stage.task_hours * 3600, 1),
     )
 
 

@@ -27,7 +27,7 @@ which its two ids keep one or two at the least, however well the rest compresses
 ALWAYS_ALLOWED = 16 << 20
 """Bytes that any file may hold."""
 
-_MAX_RATIO = 1 << 15
+MAX_RATIO = 1 << 15
 """No zstd frame holds more than this many times its own bytes: 4 can stand for a block of 2^17."""
 _DEEPEST = 4
 _PIECE = 1 << 20
@@ -128,7 +128,7 @@ def _frame(data: bytes, start: int, most: int) -> tuple[bytes, int]:
     parts: list[bytes] = []
     total, at = 0, start
     while at < len(data) and not reader.eof:
-        step = max(1, (most - total) // _MAX_RATIO)
+        step = max(1, (most - total) // MAX_RATIO)
         parts.append(reader.decompress(data[at : at + step]))
         total += len(parts[-1])
         at = min(len(data), at + step)

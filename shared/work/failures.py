@@ -9,17 +9,14 @@ Invariants: each gives the same answer when it is called again with what another
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shared.classify import Kind
 from shared.errors import WorkerKilled
+from shared.logs import traceback_of
 from shared.plan.grid import Chunk
 from shared.run.ports import Failure, State
-
-MAX_TRACEBACK = 8000
-"""Characters of a traceback that are kept, from its end."""
 
 MAX_MESSAGE = 4000
 
@@ -67,7 +64,7 @@ def failed(
         chunk=attempt.chunk,
         error=type(error).__name__,
         message=str(error)[:MAX_MESSAGE],
-        traceback="".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
+        traceback=traceback_of(error),
         attempts=attempts,
         worker=attempt.worker,
         when=when,
@@ -85,7 +82,7 @@ def hindered(before: Failure | None, attempt: Attempt, error: BaseException, whe
         known,
         error=type(error).__name__,
         message=str(error)[:MAX_MESSAGE],
-        traceback="".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
+        traceback=traceback_of(error),
         worker=attempt.worker,
         when=when,
         first=known.first or when,

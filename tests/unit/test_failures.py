@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from shared.classify import Kind
 from shared.errors import DataError, WorkerKilled
+from shared.logs import MAX_TRACEBACK
 from shared.plan.grid import Chunk
 from shared.run.ports import Failure, State
 from shared.run.record_versions import upgraded
 from shared.work import failures
-from shared.work.failures import MAX_TRACEBACK, Attempt
+from shared.work.failures import Attempt
 from tests.harness import record_of
 from tests.volumes import random_volume
 

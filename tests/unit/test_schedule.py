@@ -144,7 +144,7 @@ def test_rows_for_people() -> None:
     assert layer[:4] == ("2", "33.3 min", "0.90 GiB", "1 million")
     assert layer[4:] == ("500", "500", "1 CPU 1 GiB", "6", "20.0 s", "2.8 h")
     assert total == ("all", "33.3 min", "", "1 million", "", "", "", "", "20.0 s", "2.8 h")
-    assert [duration(seconds) for seconds in (0, 89, 90, 5_400, 4e6)] == [
+    assert [duration(seconds, 1) for seconds in (0, 89, 90, 5_400, 4e6)] == [
         "0.0 s", "89.0 s", "1.5 min", "1.5 h", "1,111.1 h"
     ]  # fmt: skip
     assert [about(count) for count in (0, 999_999, 2_345_678, 33_554_432_000, 1.2e13)] == [
