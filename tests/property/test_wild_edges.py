@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.codec import decode_handoff
@@ -27,6 +27,7 @@ from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
 from shared.verify.partition import compare, input_partition, table_partition
 from shared.verify.walk import Report, Walk
 from shared.work.layer2_inputs import NO_COMPONENT_FILE, NO_EDGE_FILE, ONE_SIDED
+from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling, storage_of
 from tests.oracle import Oracle
 from tests.property.test_oracle import volumes
@@ -81,7 +82,7 @@ def wrong_edges(volume: Volume, chunk: Chunk, rng: random.Random) -> dict[str, l
     return {kind: edges for kind, edges in found.items() if edges}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(volumes, st.integers(0, 2**32 - 1))
 def test_dropped_edges(volume: Volume, seed: int) -> None:
     """Edges of every kind are refused, each with file and chunk; dropped they change nothing but that their
@@ -132,7 +133,7 @@ def test_each_setting_is_for_its_own_edges(setting: str) -> None:
         ), kind
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(volumes, st.integers(0, 2**32 - 1))
 def test_missing_files_are_counted(volume: Volume, seed: int) -> None:
     """The top hand-off knows how many chunks had no edge file, and how many had edges and no component file."""
@@ -190,7 +191,7 @@ def without(volume: Volume, rng: random.Random, share: float) -> tuple[Volume, i
     return replace(volume, edges=files), len(taken), bool(taken & active)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(volumes, st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 1.0]))
 def test_one_sided_edges_are_found_while_building(volume: Volume, seed: int, share: float) -> None:
     """If an active edge is in one of the two files alone, no run ends, whatever else joins the same nodes; the
@@ -204,7 +205,7 @@ def test_one_sided_edges_are_found_while_building(volume: Volume, seed: int, sha
         assert len(names) == 2 and "one_sided_edges: join" in failure.message
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(volumes, st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 1.0]), st.booleans())
 def test_joined_edges(volume: Volume, seed: int, share: float, shuffled: bool) -> None:
     """With `join` the table is that of whole files, to the byte; the edges are counted, and `verify` agrees."""
@@ -220,7 +221,7 @@ def test_joined_edges(volume: Volume, seed: int, share: float, shuffled: bool) -
     _verified(run, harmed)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(volumes, st.integers(0, 2**32 - 1))
 def test_verify_agrees_with_what_was_left_out(volume: Volume, seed: int) -> None:
     """A table built without edges that no rule allows is what `verify` expects of the same files."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.chunks.digest import face_digests
@@ -26,7 +26,6 @@ def mixed(number: int) -> int:
 
 
 @given(edges, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_both_sides_and_any_order(pairs: list[tuple[int, int]], rng: object) -> None:
     """Shuffled and turned round, edges have the same digest; it is the sum of their hashes."""
     other = [pair[::-1] for pair in pairs]
@@ -36,7 +35,6 @@ def test_both_sides_and_any_order(pairs: list[tuple[int, int]], rng: object) -> 
 
 
 @given(edges, edges)
-@settings(deadline=None)
 def test_other_edges(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
     """Two sets of edges have the same digest only if they are the same set."""
     same = sorted(map(sorted, one)) == sorted(map(sorted, other))

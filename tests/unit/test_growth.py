@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dispatch.fleet import Fleet
 from shared.dispatch.growth import Pace, Seen, most_tasks, paced
+from tests.examples import examples
 
 FLEET = Fleet("projects/p/locations/r/jobs/j", (2,), start=10, factor=2, period=300, max=10_000)
 HOUR = 60
@@ -45,7 +46,7 @@ def test_a_run_that_nothing_limits() -> None:
 
 
 @given(takes=st.integers(10, 3_000), seed=st.integers(0, 1000), chunks=st.sampled_from([0.7, 3.0, 40.0]))
-@settings(max_examples=60)
+@examples(60)
 def test_settles_near_what_the_table_takes(takes: int, seed: int, chunks: float) -> None:
     """A table that takes the rows of N tasks has N to 2 N before it, give or take what counts vary, and in the
     last eight hours of twelve no task more: the fleet never shrinks and never swings."""
