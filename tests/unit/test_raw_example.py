@@ -16,7 +16,10 @@ from shared.inputs.raw.records import RecordFormat
 from shared.inputs.raw.source import RawAgglomeration
 from shared.inputs.source import ProcessedSource, RawSource
 from shared.memory.storage import MemoryStorage
+from shared.operate.raw_sample import raw_problems
 from shared.plan.config import load_dataset
+from shared.plan.plan import Plan
+from shared.plan.raw_input import RawInput
 from shared.ranges import CloudFilesRanges
 from tests.unit.test_config import CONFIGS
 from tests.unit.test_example import load
@@ -94,3 +97,21 @@ def test_a_source_without_files(raw: Path) -> None:
     ):
         assert source.edges(chunk, [chunk]) == source.components(chunk, [chunk]) == {chunk: None}
         assert source.place(chunk) == place
+
+
+@pytest.mark.parametrize("version", [2, 3, DATA_VERSION])
+def test_a_few_chunks_are_read_before_the_start(raw: Path, version: int) -> None:
+    """Output of another version is refused in one sentence, before anything is made; the right one is not."""
+    plan = Plan(PARAMS.chunks, PARAMS.layout)
+    found = raw_problems(plan, RawInput(f"file://{raw}/raw", version, (32.0, 32.0, 40.0)))
+    assert [key for key, _, _ in found] == ([] if version == DATA_VERSION else ["ingest_config.AGGLOMERATION"])
+    assert all(f"data_source.DATA_VERSION = {version}" in told and "the first: " in told for *_, told in found)
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """A shard that is there and cannot be read is no missing one."""
+    (tmp_path / "chunked_rg").mkdir()
+    (tmp_path / "chunked_rg/in_chunk_0_0_0_0.data").symlink_to(tmp_path / "gone")
+    plan = Plan(PARAMS.chunks, PARAMS.layout)
+    ((key, _, told),) = raw_problems(plan, RawInput(str(tmp_path), 2, (1.0, 1.0, 1.0)))
+    assert key == "ingest_config.AGGLOMERATION" and "link to a file that is not there" in told

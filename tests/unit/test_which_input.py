@@ -135,7 +135,7 @@ def test_looking_into_folders(raw_folder: Path, tmp_path: Path) -> None:
     nothing = {"edges": Place(f"file://{edges}"), "components": Place(f"file://{tmp_path}/components")}
     assert look(of, GRID) == nothing
     edges.mkdir()
-    for name in ("edges_2_0_0.proto.zst", "edges_0_0_0.proto.zst.gz", "edges_a_0_0.proto.zst", "notes"):
+    for name in ("edges_2_0_0.proto.zst", "edges_0_0_0.proto.zst.part", "edges_a_0_0.proto.zst", "notes"):
         (edges / name).touch()
     assert look(of, GRID) == nothing
     (edges / "edges_1_0_0.proto.zst").touch()
