@@ -25,6 +25,8 @@ class _Record:
 class MemoryCompletion:
     """The records of one run; answers `shared.run.ports.Completion`."""
 
+    stale = ""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._layers: defaultdict[int, defaultdict[Chunk, _Record]] = _no_records()

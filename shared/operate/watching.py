@@ -117,7 +117,12 @@ def looks(
     while True:
         now = clock()
         try:
-            progress, failed = run.completion.progress(plan.layers), failures.now()
+            progress = run.completion.progress(plan.layers)
+            if run.completion.stale:
+                yield Unseen(run.completion.stale)
+                wait(period)
+                continue
+            failed = failures.now()
         except Exception as error:
             if run.backend.classify(error) is not Kind.OUTAGE:
                 raise

@@ -179,6 +179,10 @@ class Completion(Protocol):
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
         """For each layer, from sums over the records of the layer above."""
 
+    @property
+    def stale(self) -> str:
+        """Why the last progress is only what was known before, as nothing was answered; empty if it is not."""
+
     def add_failure(self, failure: Failure) -> None:
         """Notes a failed chunk; a second failure of the same chunk replaces the first."""
 

@@ -72,12 +72,13 @@ def test_the_last_known_count_is_kept(completion: FirestoreCompletion, monkeypat
     whole = completion.progress([2])
     for error in (DeadlineExceeded("slow"), ServiceUnavailable("gone")):
         monkeypatch.setattr(sums, "_number", lambda query, until, error=error: error)
-        assert completion.progress([2]) == whole
+        assert completion.progress([2]) == whole and str(error) in completion.stale
         with pytest.raises(type(error)):
             completion.progress([3])
     completion.clear()
     monkeypatch.undo()
     assert completion.progress([2]) == {2: LayerProgress()}
+    assert completion.stale == ""
 
 
 def test_no_query_outlasts_the_look(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,11 @@ class FirestoreCompletion:
         """Sums and counts by the service, within a time that a function has."""
         return self._sums.progress(layers)
 
+    @property
+    def stale(self) -> str:
+        """Why the last progress is that of before; empty if it is not."""
+        return self._sums.stale
+
     def add_failure(self, failure: Failure) -> None:
         """Writes the failure of a chunk over an earlier one."""
         with_backoff(lambda: self._failure(failure.chunk).set(_as_fields(failure), **once()))

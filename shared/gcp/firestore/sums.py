@@ -60,7 +60,7 @@ class Sums:
 
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
         """As `shared.run.ports.Completion.progress`. Raises the service's error for what it does not answer in
-        time, and never did, and where it answered nothing at all."""
+        time, and never did."""
         until = time.monotonic() + SECONDS
         self._errors, self._answers, slow = [], 0, set(self._slow)
         wanted = sorted(set(layers))
@@ -71,8 +71,14 @@ class Sums:
         if self._errors and not self._answers:
             # No query was too large: nothing answers.
             self._slow = slow
-            raise self._errors[0]
         return {layer: self._progress(layer) for layer in wanted}
+
+    @property
+    def stale(self) -> str:
+        """Why nothing at all was answered at the last look, so that it is as before; empty if something was."""
+        if not self._errors or self._answers:
+            return ""
+        return f"{type(self._errors[0]).__name__}: {self._errors[0]}"
 
     def forget(self) -> None:
         """After the records were dropped."""
