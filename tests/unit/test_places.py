@@ -65,7 +65,8 @@ def test_web_server_with_nothing(data: OnDisk) -> None:
     """A web server that has none of the files is refused, and so is one that is not there."""
     with serving({}) as address:
         assert "has no edge file of the grid of 3 x 2 x 1 chunks" in data.refusal(EDGES=f"{address}/edges")
-    assert "cannot be asked for" in data.refusal(EDGES="http://127.0.0.1:1/edges")
+    told = data.refusal(EDGES="http://127.0.0.1:1/edges")
+    assert "data_source.EDGES" in told and "cannot be read" in told and "Connection refused" in told
 
 
 @pytest.mark.parametrize("packed", [False, True])
