@@ -32,6 +32,9 @@ UNDISTURBED = MemoryRun.of(VOLUME).start().work().raw_table()
 FEW = 3
 """Crashes and errors that a chunk may meet; with more the worker gives it up."""
 
+EARLY = [point for point in BEFORE if point in USUAL]
+"""Where a fault leaves nothing noted; this run writes no processed files, so it comes to none of their points."""
+
 which = st.integers(0, 1000)
 """Which of the messages there are, counted in a circle."""
 
@@ -97,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         self.finished(chunk)
 
     @precondition(lambda self: self.waiting.total() and not self.paused)
-    @rule(at=which, point=st.sampled_from(BEFORE))
+    @rule(at=which, point=st.sampled_from(EARLY))
     def deliver_and_fail(self, at: int, point: Point) -> None:
         """An attempt ends with an error that may pass."""
         chunk = self.chosen(at)
@@ -113,7 +116,7 @@ class Machine(RuleBasedStateMachine):
         self.dead.discard(chunk)
 
     @precondition(lambda self: self.waiting.total() and not self.paused)
-    @rule(at=which, point=st.sampled_from(BEFORE))
+    @rule(at=which, point=st.sampled_from(EARLY))
     def deliver_what_is_damaged(self, at: int, point: Point) -> None:
         """An attempt ends with an error that lasts: a dead letter."""
         chunk = self.chosen(at)
@@ -150,7 +153,7 @@ class Machine(RuleBasedStateMachine):
             self.queue(self.model.attempt(chunk))
 
     @precondition(lambda self: self.waiting.total() and not self.paused)
-    @rule(at=which, other=which, point=st.sampled_from([*BEFORE, Point.ACK]), expire=st.booleans())
+    @rule(at=which, other=which, point=st.sampled_from([*EARLY, Point.ACK]), expire=st.booleans())
     def deliver_two_at_once(self, at: int, other: int, point: Point, expire: bool) -> None:
         """While one worker is at some point of its work, another does any message, maybe the very same."""
         chunk = self.chosen(at)
