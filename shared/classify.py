@@ -74,17 +74,31 @@ class Classifier:
         self._tables = tables
         self._known: dict[type[BaseException], Kind] | None = None
 
+    def _table(self) -> Table:
+        """All tables as one. One whose library cannot be imported now (no files or memory are left, which is what
+        the error in question may be about) is left out, and asked for again with the next error."""
+        if self._known is not None:
+            return self._known
+        found, whole = dict(_TABLE), True
+        for table in self._tables:
+            try:
+                found = {**table(), **found}
+            except (ImportError, OSError, MemoryError):
+                whole = False
+        if whole:
+            self._known = found
+        return found
+
     def __call__(self, error: BaseException) -> Kind:
         """The kind of an error, by the tables, its system error number, or what caused it."""
-        if self._known is None:
-            self._known = {known: kind for table in self._tables for known, kind in table().items()} | _TABLE
+        table = self._table()
         # The end of a worker may surface as the error of whatever it interrupted.
         if any(isinstance(at, ShuttingDown) for at in _chain(error, lambda at: at.__cause__ or at.__context__)):
             return Kind.STOP
         own = False
         for at in _chain(error, lambda at: at.__cause__):
             own = own or isinstance(at, OfOneRun)
-            kind = _kind_of(at, self._known)
+            kind = _kind_of(at, table)
             if kind is not None:
                 machine = isinstance(at, OSError) and at.errno in _THE_MACHINE
                 return Kind.BLOCKED if own and kind is Kind.OUTAGE and not machine else kind
