@@ -31,16 +31,24 @@ INTERRUPTED = "interrupted; what is done stays done"
 SHOW_CURSOR = "\x1b[?25h"
 
 _asked = threading.Event()
+_guarded = threading.Event()
 _last: list[Callable[[], object]] = []
 _code = Exit.INTERRUPTED
 _told = False
 
 
 def install() -> None:
-    """A closed terminal or a plain `kill` ends a command like Ctrl-C does: with a KeyboardInterrupt, or else
-    without its help."""
+    """A closed terminal or a plain `kill` ends a command like Ctrl-C does: with a KeyboardInterrupt."""
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+
+
+def guard() -> None:
+    """From here on without the command's help, if it does not end by itself. For commands that are installed,
+    once it is known that there is room for a thread: without it Python would wait for it for ever."""
+    if signal.getsignal(signal.SIGINT) is not _interrupt or _guarded.is_set():
+        return
+    _guarded.set()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

@@ -50,6 +50,7 @@ def ended(program: Callable[[], object], classify: Classify) -> Exit:
     """
     try:
         need_room()
+        interrupts.guard()
         code = program()
     except click.ClickException as error:
         with contextlib.suppress(OSError):
