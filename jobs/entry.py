@@ -49,9 +49,10 @@ def importing(name: str) -> Iterator[None]:
             "environment whole? make clean, then the same command, makes it anew"
         )
         leave(_FILES)
-    except MemoryError:
-        tell("this process may take no memory to start with; raise the limit (ulimit -v and -d)")
-        leave(_TRY_AGAIN)
+    except (MemoryError, SystemError):  # the latter where not even the former could be made
+        with contextlib.suppress(MemoryError, SystemError):
+            tell("this process may take no memory to start with; raise the limit (ulimit -v and -d)")
+        os._exit(_TRY_AGAIN)
     except KeyboardInterrupt:
         tell("interrupted before anything was done")
         leave(_INTERRUPTED)
