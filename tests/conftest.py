@@ -25,8 +25,12 @@ from tests.lacking import lacks, summary
 TOGETHER = ("functions", "image", "terraform", "walk")
 """Folders whose files share what takes long to make: environments, the image, Terraform's plans, a deployment."""
 
+APART = ("e2e/test_failures.py", "e2e/test_ingest.py", "e2e/test_raw.py", "faults/test_worker_process.py")
+"""Files whose tests share nothing and take long, so that each goes where there is time for it."""
+
 FIRST = (
     "image",
+    "e2e/test_outages.py",
     "faults/test_crash_processes.py",
     "faults/test_worker_process.py",
     "e2e/test_failures.py",
@@ -43,8 +47,10 @@ PLACE = pytest.StashKey[Path]()
 
 
 def group_of(item: pytest.Item) -> str:
-    """The tests that stay in one process: those of a file, or of a folder in `TOGETHER`."""
+    """The tests that stay in one process: those of a file, or of a folder in `TOGETHER`; each one of `APART`."""
     path = item.path.relative_to(Path(__file__).parent)
+    if path.as_posix() in APART:
+        return f"{path.as_posix()}::{item.name}"
     return path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
 
 
