@@ -40,7 +40,7 @@ class _Files(BaseHTTPRequestHandler):
 def serving(files: Mapping[str, bytes], head: bool = True) -> Iterator[str]:
     """The address of a server of files, which answers HEAD or does not."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, files, head))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -143,7 +143,7 @@ class Served:
 
         self.server = make_server("127.0.0.1", 0, watched, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def wait(self, until: Callable[[], bool]) -> set[str]:
         """Waits for answers until something holds, as letters may be pushed twice; all that were given."""

@@ -55,7 +55,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
     monkeypatch.setattr(HttpInterface.get_file.retry, "wait", tenacity.wait_none())
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as found:
-        thread = threading.Thread(target=found.serve_forever, daemon=True)
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{found.server_address[1]}"
         found.shutdown()

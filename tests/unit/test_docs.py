@@ -71,21 +71,6 @@ def test_one_version() -> None:
     assert newest is not None and newest[1] == VERSION
 
 
-def test_as_a_library(
-    whole_example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The README's lines of Python run as they stand, on the example, and print what their comments say."""
-    for name in ("build", "configs"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "build" / "example").symlink_to(whole_example)
-    (tmp_path / "configs" / "example.yml").write_text((REPOSITORY / "configs" / "example.yml").read_text())
-    monkeypatch.chdir(tmp_path)
-    source = README.split("```python\n")[1].split("```")[0]
-    exec(compile(source, "README.md", "exec"), {})
-    said = re.findall(r"^print\(.*#\s*(.*)$", source, re.MULTILINE)
-    assert capsys.readouterr().out.splitlines() == said[-2:]
-
-
 def test_links_lead_somewhere() -> None:
     """Relative links of the documents lead to files that exist."""
     others = [(REPOSITORY / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
