@@ -133,7 +133,7 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         queue = backend.queue(layers)
         try:
             runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
-            feeder = Feeder(backend, queue, time.time) if 2 in layers else never
+            feeder = Feeder(backend, queue, time.time) if min(layers) <= 2 else never
             worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, feeder, backend.classify)
             logger.info(Event.WORKER_START, extra={"fields": {"layers": layers}})
             done = worker.run(idle_seconds)

@@ -13,7 +13,7 @@ from shared.memory.storage import MemoryStorage
 from shared.operate.check import Checked
 from shared.operate.which_input import WhichInput
 from shared.plan.raw_input import RawInput
-from shared.run.from_raw import FROM_RAW, FromRaw
+from shared.run.made_from import FROM_RAW, MadeFrom
 from shared.run.record import WRITTEN, RunRecord
 from shared.work.sources import Sources
 from shared.work.written import Written
@@ -74,7 +74,7 @@ class RawRun(MemoryRun):
     def notes(self) -> list[bool]:
         """Whether each folder says that all files are there."""
         found = [content(folder)[FROM_RAW] for folder in (self.edges, self.components)]
-        return [FromRaw.decode(data, FROM_RAW).complete for data in found]
+        return [MadeFrom.decode(data, FROM_RAW).complete for data in found]
 
 
 def raw_record(volume: Volume, raw: RawFiles, **changes: object) -> RunRecord:

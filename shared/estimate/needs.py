@@ -146,13 +146,13 @@ def pairs_a_voxel(layer: int) -> float:
 def faces(report: PlanReport, layer: int) -> float:
     """Voxels of all faces between chunks of `layer`, each counted on both sides."""
     volume = prod(report.voxels)
-    grid = report.layers[layer - 2].grid
+    grid = report.at(layer).grid
     return sum(2 * (chunks - 1) * volume / length for chunks, length in zip(grid, report.voxels, strict=True))
 
 
 def most_faces(report: PlanReport, layer: int) -> float:
     """Voxels of the faces of the children of the parent of `layer` that has the most of them."""
-    below = report.layers[layer - 3]
+    below = report.at(layer - 1)
     extent = _extent(report, layer)
     # Two children along an axis have four sides, but none where the volume ends.
     sides = [0 if chunks < 2 else 2 if chunks == 2 else 3 if chunks < 5 else 4 for chunks in below.grid]

@@ -55,8 +55,10 @@ class PlanReport:
 
     @property
     def records(self) -> int:
-        """Firestore documents: one for each chunk that waits for others, and one that ends the run."""
-        return self.chunks - self.layers[0].chunks + 1
+        """Firestore documents: one for each chunk that waits for others, and one that ends the run; of all cuts one
+        waits, for the tables."""
+        waiting = [layer.chunks if layer.layer > 1 else 1 for layer in self.layers[1:]]
+        return sum(waiting) + 1
 
     @property
     def transactions(self) -> int:
@@ -67,6 +69,10 @@ class PlanReport:
     def handoff_reads(self) -> int:
         """Hand-off objects that are read: a chunk's by each that waits for it, but for the last one's."""
         return self.transactions - 1
+
+    def at(self, layer: int) -> LayerReport:
+        """One of the layers."""
+        return self.layers[layer - self.layers[0].layer]
 
     def as_rows(self) -> list[tuple[str, ...]]:
         """A table of the layers, with its heading first."""

@@ -1,9 +1,10 @@
 """Where the edges and components of a chunk come from; what comes after does not know which it was.
 
-    ProcessedSource    edges_x_y_z.proto.zst and components_x_y_z.proto, one of each a chunk
-    RawSource          raw agglomeration output, from which those files are made
+    ProcessedSource       edges_x_y_z.proto.zst and components_x_y_z.proto, one of each a chunk
+    RawSource             raw agglomeration output, from which those files are made
+    SegmentationSource    the cuts of a segmentation (shared.inputs.segmentation.source), from which they are made
 
-Invariants: both give equal values for files that were written from the raw output. Nothing is written.
+Invariants: all give equal values for files that were written from the others. Nothing is written.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class InputSource(Protocol):
     def agrees(self) -> bool:
         """Whether both chunks of a face have the same edges through it, however they were written."""
 
+    @property
+    def decides_alike(self) -> bool:
+        """Whether both chunks of a face decide all edges through it alike, so that neither need ask the other."""
+
     def edges(self, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, ChunkEdges | None]:
         """The edges of each chunk, None where it has no file of them, which means none; DataError for what
         is damaged."""
@@ -67,6 +72,11 @@ class ProcessedSource:
     @property
     def agrees(self) -> bool:
         """Each chunk has a file of its own."""
+        return False
+
+    @property
+    def decides_alike(self) -> bool:
+        """Each chunk has components of its own."""
         return False
 
     def edges(self, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, ChunkEdges | None]:
@@ -109,6 +119,11 @@ class RawSource:
         """Both read the same entries."""
         return True
 
+    @property
+    def decides_alike(self) -> bool:
+        """Each chunk has components of its own."""
+        return False
+
     def edges(self, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, ChunkEdges | None]:
         """The edges of the chunks, each kind sorted by both ids."""
         found = {one: self.raw.edges(one) for one in of}
@@ -141,6 +156,11 @@ class Remembered:
     def agrees(self) -> bool:
         """As the source says."""
         return self._source.agrees
+
+    @property
+    def decides_alike(self) -> bool:
+        """As the source says."""
+        return self._source.decides_alike
 
     def edges(self, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, ChunkEdges | None]:
         """As the source has them; asked for once."""

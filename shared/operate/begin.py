@@ -16,7 +16,7 @@ from shared.run.registry import graph_folder, load_record
 from shared.table.meta import start_cells
 
 RULES = ("one_sided_edges", "edges_beyond_volume", "unusable_edges")
-SAME = ("shape", "edges", "components", "raw", "schema", "test", "spatial_bits", "table", *RULES)
+SAME = ("shape", "edges", "components", "raw", "segmentation", "schema", "test", "spatial_bits", "table", *RULES)
 """What a run goes on with as it was begun."""
 
 
@@ -93,9 +93,10 @@ def begin(
 def _cannot_write(checked: Checked, prepare: bool) -> list[Problem]:
     """What is wrong with the processed files that a run would write; a test writes none."""
     wanted = checked.input
-    if prepare and wanted.raw is None:
+    if prepare and wanted.source is None:
         told = (
-            "PREPARE=1 (--prepare-only) writes processed files from raw output, and it is those that are read here"
+            "PREPARE=1 (--prepare-only) writes processed files from raw output or a segmentation, and it is those "
+            "that are read here"
         )
         return [Problem("command line", "prepare-only", None, told)]
     if prepare and (checked.plan.test or not (wanted.written or wanted.refused)):

@@ -18,10 +18,22 @@ from shared.inputs.volume import read_volume
 from shared.operate.missing import missing_problems
 from shared.operate.raw_sample import raw_problems
 from shared.operate.sample import Sample
+from shared.operate.segmentation_input import (
+    SECTION,
+    input_lines,
+    locations_of,
+    outputs_of,
+    segmentation_of,
+    table_parts,
+    unreadable,
+    volume_problems,
+    which_segmentation,
+)
 from shared.operate.which_input import (
     AGGLOMERATION,
     PROCESSED,
     WhichInput,
+    all_there,
     as_problems,
     folders_of,
     key_of,
@@ -30,10 +42,12 @@ from shared.operate.which_input import (
 )
 from shared.plan.checks import check_dataset, make_plan
 from shared.plan.config import Dataset, load_dataset
-from shared.plan.fields import REPORT_MISSING
+from shared.plan.fields import REFUSE_MISSING, REPORT_MISSING
 from shared.plan.grid import Grid
 from shared.plan.plan import Plan
 from shared.plan.raw_input import RawInput
+from shared.plan.segmentation import jobs_of_tables
+from shared.plan.segmentation_config import SegmentationSection
 from shared.plan.volume import VolumeFacts
 from shared.run.record import WRITTEN, RunRecord
 from shared.run.record_versions import attempts_by_layer
@@ -57,7 +71,8 @@ class Checked:
         """The folders that are read, or written to, by their keys."""
         found = {key_of(kind): folder for kind, folder in folders_of(self.dataset).items()}
         raw = {} if self.input.raw is None else {AGGLOMERATION: self.input.raw.agglomeration}
-        return {**found, **raw, "data_source.WATERSHED": self.dataset.data_source.WATERSHED}
+        cut = {} if self.input.segmentation is None else locations_of(self.input.segmentation)
+        return {**found, **raw, **cut, "data_source.WATERSHED": self.dataset.data_source.WATERSHED}
 
     @property
     def notes(self) -> list[str]:
@@ -95,7 +110,19 @@ class Checked:
     def as_begun(self, record: RunRecord) -> Checked:
         """The same, reading what a run was begun with where nobody said otherwise: by now there may be other
         files, which it has written."""
-        return self if self.say_raw or record.raw == self.input.raw else replace(self, input=self._other(record))
+        if self.say_raw or record.source == self.input.source:
+            return self
+        if record.segmentation is not None and self.input.kept:
+            return self._as_cut(record)
+        return replace(self, input=self._other(record))
+
+    def _as_cut(self, record: RunRecord) -> Checked:
+        """The same, for a run that has written all that is read by now."""
+        plan = replace(self.plan, grid=record.plan.grid, tables=record.plan.tables)
+        chosen = WhichInput(
+            segmentation=record.segmentation, written=record.written, table_parts=record.table_parts
+        )
+        return replace(self, plan=plan, input=chosen)
 
     def _other(self, record: RunRecord) -> WhichInput:
         folder, version = self.dataset.ingest_config.AGGLOMERATION, self.dataset.data_source.DATA_VERSION
@@ -105,7 +132,11 @@ class Checked:
 
     def input_rows(self) -> list[tuple[str, str]]:
         """What a run reads, and writes beside its table, as names and values."""
-        raw, given = self.input.raw, folders_of(self.dataset)
+        raw, given = self.input.raw, outputs_of(self.dataset)
+        if self.input.segmentation is not None:
+            rows = input_lines(self.input.segmentation)
+            return rows + [(f"{kind} written to", given[kind]) for kind in self.written]
+        given = folders_of(self.dataset)
         if raw is None:
             return [("input", "processed files in " + " and ".join(given.values()))]
         rows = [("input", f"raw output in {raw.agglomeration}, data version {raw.data_version}")]
@@ -143,6 +174,8 @@ class Checked:
             schema=self.plan.schema,
             test=self.plan.test,
             raw=self.input.raw,
+            segmentation=self.input.segmentation,
+            table_parts=self.input.table_parts,
             written=self.written,
             prepare=prepare,
             auto_queue_parents=settings.auto_queue_parents or prepare,
@@ -163,6 +196,8 @@ def check(path: Path, graph: str, test: bool = False, schema: int | None = None,
     dataset = load_dataset(path)
     if schema is not None:
         dataset = dataset.with_schema(schema)
+    if dataset.segmentation is not None:
+        return _check_segmentation(dataset, dataset.segmentation, str(path), graph, test, say_raw)
     with ThreadPoolExecutor(2) as pool:
         facts = pool.submit(read_volume, dataset.data_source.WATERSHED)
         listing = pool.submit(_listings, dataset)
@@ -172,7 +207,8 @@ def check(path: Path, graph: str, test: bool = False, schema: int | None = None,
             listings = {} if dataset.ingest_config.AGGLOMERATION else listing.result()
             raise ConfigError(error.problems + check_dataset(dataset, str(path), graph, None, listings)) from error
     grid = Grid(volume.grid_shape(dataset.graph_config.CHUNK_SIZE)) if min(volume.size) >= 1 else None
-    chosen, found = which_input(dataset, grid, volume, look(dataset, grid), say_raw) if grid else (PROCESSED, [])
+    places = look(dataset, grid) if grid else {}
+    chosen, found = which_input(dataset, grid, volume, places, say_raw) if grid else (PROCESSED, [])
     # Processed files that are to be written need not be there.
     listings = {} if chosen.raw or say_raw else listing.result()
     problems = check_dataset(dataset, str(path), graph, volume, listings)
@@ -184,10 +220,41 @@ def check(path: Path, graph: str, test: bool = False, schema: int | None = None,
     if chosen.raw is not None:
         inventory, problems = NOT_LOOKED_FOR, as_problems(str(path), raw_problems(plan, chosen.raw))
     else:
-        inventory, problems = _look_into(dataset, str(path), plan)
+        inventory, problems = _look_into(dataset, str(path), plan, all_there(places))
     if problems:
         raise ConfigError(problems)
     return Checked(dataset, volume, plan, dataset.table_name(graph), inventory, chosen, say_raw)
+
+
+def _check_segmentation(
+    dataset: Dataset, section: SegmentationSection, file: str, graph: str, test: bool, say_raw: bool
+) -> Checked:
+    """The same of a dataset that is a segmentation: from its volume, or what was made of it."""
+    try:
+        volume = read_volume(section.supervoxels, section.mip)
+    except ConfigError as error:
+        told = [Problem(file, f"{SECTION}.supervoxels", one.where, one.consequence) for one in error.problems]
+        raise ConfigError(told + check_dataset(dataset, file, graph, None, {})) from error
+    problems = check_dataset(dataset, file, graph, volume, {}) + as_problems(file, volume_problems(section, volume))
+    if problems:
+        raise ConfigError(problems)
+    cut = segmentation_of(section, dataset, volume)
+    plan = make_plan(dataset, volume, test)
+    chosen, found = which_segmentation(dataset, cut, plan.grid, say_raw)
+    inventory, parts = NOT_LOOKED_FOR, list[dict[str, Any]]()
+    if chosen.segmentation is None and not found:
+        inventory, problems = _look_into(dataset, file, plan, complete=True)
+    else:
+        found += unreadable(cut)
+        parts, more = table_parts(cut)
+        found += more
+        grid = replace(plan.grid, lowest=1)
+        plan = replace(plan, grid=grid, tables=jobs_of_tables(cut, len(parts)))
+    problems += as_problems(file, found)
+    if problems:
+        raise ConfigError(problems)
+    chosen = replace(chosen, table_parts=tuple(parts))
+    return Checked(dataset, volume, plan, dataset.table_name(graph), inventory, chosen)
 
 
 def _listings(dataset: Dataset) -> dict[str, str | None]:
@@ -199,9 +266,12 @@ def _listings(dataset: Dataset) -> dict[str, str | None]:
     }
 
 
-def _look_into(dataset: Dataset, file: str, plan: Plan) -> tuple[Inventory, list[Problem]]:
-    """What there is of the input files, and what is wrong with it."""
+def _look_into(dataset: Dataset, file: str, plan: Plan, complete: bool) -> tuple[Inventory, list[Problem]]:
+    """What there is of the input files, and what is wrong with it. Of files that are known to be `complete` none is
+    missing, however few there are."""
     given, setting = folders_of(dataset), dataset.chunkedgraph_ingest.missing_files
+    if complete and setting != REFUSE_MISSING:
+        setting = REPORT_MISSING
     try:
         edges, components = (InputFiles(given[kind]) for kind in WRITTEN)
         inventory = take_inventory(edges, components, plan.grid)

@@ -1,4 +1,4 @@
-"""Layer 2 of a large run is queued some at a time, so that the queue of a layer holds few messages of each graph.
+"""The lowest layer of a large run is queued some at a time, so that its queue holds few messages of each graph.
 
 Why: a layer has one subscription for all graphs, and Pub/Sub hands its messages out in no order that could be
 relied on, often the oldest first. With a million messages of one graph in it a second one would wait for days. So
@@ -7,10 +7,11 @@ is about the same. Fewer messages also never come near the seven days after whic
 
     queued.json     the run, how many chunks of the shuffled order are queued, and how many were done when
 
-Who feeds: any worker of layer 2, one at a time (a turn on the board), every `LOOK_SECONDS`, at work or idle.
-Invariants: messages are published before it is noted how many, so a crash between has some published twice, and
-none lost; without the object, or with one of another run, everything counts as queued.
-"""
+Which layer: 2, or 1 where a segmentation is cut; parts of its tables (layer 0) are few, and come before: then
+nothing of layer 1 is queued until all of them are done. Who feeds: any worker of these layers, one at a time (a
+turn on the board), every `LOOK_SECONDS`, at work or idle. Invariants: messages are published before it is noted how
+many, so a crash between has some published twice, and none lost; without the object, or with one of another run,
+everything counts as queued. """
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Queued:
-    """How far layer 2 of a run is queued: `count` chunks of its order; `done` of them were at `when` (seconds
-    since 1970), by which the speed of the run is known."""
+    """How far the lowest layer of a run is queued: `count` chunks of its order; `done` of them were at `when`
+    (seconds since 1970), by which the speed of the run is known."""
 
     run: str
     count: int
@@ -64,31 +65,40 @@ class Queued:
 
 
 def read_queued(record: RunRecord, scratch: Storage) -> Queued | None:
-    """How far layer 2 is queued; None where all of it is."""
+    """How far the lowest layer is queued; None where all of it is."""
     data = scratch.get([QUEUED_NAME])[QUEUED_NAME]
     found = None if data is None else Queued.decode(data, f"{scratch.folder}/{QUEUED_NAME}")
     return found if found is not None and found.run == record.run else None
 
 
 def write_queued(scratch: Storage, queued: Queued) -> None:
-    """Notes how far layer 2 is queued."""
+    """Notes how far the lowest layer is queued."""
     scratch.put(QUEUED_NAME, json.dumps(asdict(queued), sort_keys=True).encode())
 
 
 def in_order(record: RunRecord, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
-    """The chunks of layer 2 at some places of the run's shuffled order."""
+    """The chunks of the lowest layer at some places of the run's shuffled order."""
     plan = record.plan
-    numbers = islice(shuffled(plan.total(2), record.timestamp_ms), start, stop)
-    return (plan.chunk_at(2, number) for number in numbers)
+    numbers = islice(shuffled(plan.total(plan.fed), record.timestamp_ms), start, stop)
+    return (plan.chunk_at(plan.fed, number) for number in numbers)
 
 
 def queue_first(record: RunRecord, scratch: Storage, queue: Queue, when: float, least: int = LEAST) -> int:
-    """Queues the first chunks of layer 2, all of a small run; how many there are in all."""
-    total = record.plan.total(2)
-    queue.publish(2, map(record.message, in_order(record, 0, least)))
-    if total > least:
-        write_queued(scratch, Queued(record.run, least, 0, when))
+    """Queues the first chunks of the lowest layer, all of a small run, or all parts of its tables; how many there
+    are in all of that layer."""
+    plan = record.plan
+    total, first = plan.total(plan.fed), 0 if plan.tables else least
+    queue.publish(0, (record.message(plan.chunk_at(0, part)) for part in range(plan.tables)))
+    queue.publish(plan.fed, map(record.message, in_order(record, 0, first)))
+    if total > first:
+        write_queued(scratch, Queued(record.run, first, 0, when))
     return total
+
+
+def tables_done(record: RunRecord, completion: Completion) -> bool:
+    """Whether layer 1 may be queued: all parts of the tables are sorted."""
+    plan = record.plan
+    return not plan.tables or completion.done(plan.chunk_at(1, 0)) == (1 << plan.tables) - 1
 
 
 def more_to_queue(queued: Queued, total: int, done: int, dead: int, now: float, least: int = LEAST) -> int:
@@ -103,16 +113,17 @@ def more_to_queue(queued: Queued, total: int, done: int, dead: int, now: float, 
 def feed(
     record: RunRecord, scratch: Storage, completion: Completion, queue: Queue, now: float, least: int = LEAST
 ) -> int:
-    """Queues more of layer 2, if it is time; how many chunks."""
-    queued, total = read_queued(record, scratch), record.plan.total(2)
-    if queued is None or queued.count >= total:
+    """Queues more of the lowest layer, if it is time; how many chunks."""
+    fed = record.plan.fed
+    queued, total = read_queued(record, scratch), record.plan.total(fed)
+    if queued is None or queued.count >= total or not tables_done(record, completion):
         return 0
-    done = completion.progress([2])[2].done
-    dead = sum(failure.dead for failure in completion.failures() if failure.chunk.layer == 2)
+    done = completion.progress([fed])[fed].done
+    dead = sum(failure.dead for failure in completion.failures() if failure.chunk.layer == fed)
     more = more_to_queue(queued, total, done, dead, now, least)
     if more <= 0:
         return 0
-    queue.publish(2, map(record.message, in_order(record, queued.count, queued.count + more)))
+    queue.publish(fed, map(record.message, in_order(record, queued.count, queued.count + more)))
     write_queued(scratch, Queued(record.run, queued.count + more, done, now))
     return more
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from shared.operate.feeding import LEAST, Queued, queue_first, read_queued, write_queued
+from shared.operate.feeding import LEAST, Queued, queue_first, read_queued, tables_done, write_queued
 from shared.operate.replay import forget
 from shared.plan.grid import Chunk
 from shared.plan.shuffle import shuffled
@@ -29,8 +29,8 @@ Bits = npt.NDArray[np.int64]
 
 
 def start(record: RunRecord, scratch: Storage, table: Table | None, queue: Queue, start_cells: list[Cells]) -> int:
-    """Stores the record, makes the table (if the run has one) and queues layer 2, of a large run only the first
-    chunks; how many there are in all."""
+    """Stores the record, makes the table (if the run has one) and queues the lowest layer, of a large run only the
+    first chunks; how many there are in all."""
     scratch.put(RECORD_NAME, record.encode())
     if table is not None:
         table.create(families(record.schema), splits(record.plan))
@@ -61,15 +61,16 @@ def resume(
     for layer in record.plan.layers:
         _note_stored(record, layer, scratch, completion)
         wanted = record.auto_queue_parents
-        if layer == 2:
-            queued[2] = _resume_layer2(record, scratch, completion, queue, given_up, least)
+        if layer == record.plan.fed:
+            ready = tables_done(record, completion)
+            queued[layer] = _resume_fed(record, scratch, completion, queue, given_up, least) if ready else 0
         else:
             queued[layer] = queue_ready(record, layer, completion, queue, given_up) if wanted else 0
     forget(completion, (failure for failure in failures if failure.chunk not in given_up), now())
     return queued
 
 
-def _resume_layer2(
+def _resume_fed(
     record: RunRecord,
     scratch: Storage,
     completion: Completion,
@@ -77,15 +78,16 @@ def _resume_layer2(
     but: Collection[Chunk],
     least: int,
 ) -> int:
-    """Queues what is missing of the part of layer 2 that was queued, or else of the first part that misses
+    """Queues what is missing of the part of the lowest layer that was queued, or else of the first part that misses
     so many chunks as a run begins with; the rest is fed (shared.operate.feeding). How many."""
-    known, total = read_queued(record, scratch), record.plan.total(2)
+    fed = record.plan.fed
+    known, total = read_queued(record, scratch), record.plan.total(fed)
     stop = total if known is None else known.count
     count = 0
 
     def messages() -> Iterator[bytes]:
         nonlocal count, stop
-        for place, chunk in _missing(record, 2, completion):
+        for place, chunk in _missing(record, fed, completion):
             if place >= stop:
                 return
             if chunk not in but:
@@ -94,9 +96,9 @@ def _resume_layer2(
                 if known is None and count == least:
                     stop = place + 1
 
-    queue.publish(2, messages())
+    queue.publish(fed, messages())
     if stop < total:
-        write_queued(scratch, Queued(record.run, stop, completion.progress([2])[2].done, time.time()))
+        write_queued(scratch, Queued(record.run, stop, completion.progress([fed])[fed].done, time.time()))
     return count
 
 
@@ -109,7 +111,7 @@ def queue_ready(
 ) -> int:
     """Queues the chunks of a layer that are not done and wait for nothing, `but` some; how many."""
     missing = (chunk for chunk in missing_chunks(record, layer, completion) if chunk not in but)
-    if layer == 2:
+    if layer <= record.plan.fed:
         return queue.publish(layer, map(record.message, missing))
     count = 0
     for chunk in missing:
@@ -125,7 +127,7 @@ def missing_chunks(record: RunRecord, layer: int, completion: Completion) -> Ite
 
 def _missing(record: RunRecord, layer: int, completion: Completion) -> Iterator[tuple[int, Chunk]]:
     """The same with their places in the shuffled order."""
-    ready = _load(record, layer, completion) if layer > 2 else None
+    ready = _load(record, layer, completion) if layer > record.plan.fed else None
     above = _load(record, layer + 1, completion)
     for place, chunk in enumerate(shuffled_chunks(record, layer)):
         full = (1 << len(record.plan.dependencies(chunk))) - 1
@@ -138,7 +140,8 @@ def _note_stored(record: RunRecord, layer: int, scratch: Storage, completion: Co
     plan, above = record.plan, _load(record, layer + 1, completion)
     for name in scratch.list(f"{record.run}/layer{layer}/"):
         chunk = record.handoff_chunk(name)
-        if not _is_noted(record, chunk, above):
+        # A job of layer 0 may leave several objects, of which its own is stored last.
+        if chunk in plan and not _is_noted(record, chunk, above):
             for number, waiting in enumerate(plan.dependents(chunk)):
                 bits = plan.bits(waiting)
                 completion.complete(waiting, bits[chunk], len(bits), number == 0, 0.0)

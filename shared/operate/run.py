@@ -180,8 +180,9 @@ class Run:
         plan = self.record.plan
         if layer not in plan.layers:
             raise StateError(f"{self.graph} has layers {plan.layers[0]} to {plan.top.layer}, not {layer}")
-        below = self.completion.progress([layer - 1])[layer - 1].done if layer > 2 else 0
-        if layer > 2 and below < plan.total(layer - 1):
+        lowest = plan.layers[0]
+        below = self.completion.progress([layer - 1])[layer - 1].done if layer > lowest else 0
+        if layer > lowest and below < plan.total(layer - 1):
             raise StateError(
                 f"layer {layer - 1} of {self.graph} has {below:,} of {plan.total(layer - 1):,} chunks done; "
                 f"build it first: make layer N={layer - 1} {self.where}"

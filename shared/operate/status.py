@@ -85,9 +85,17 @@ def run_status(
     for layer in plan.layers:
         at, total = progress.get(layer, LayerProgress()), plan.total(layer)
         failed, discarded = states[layer, State.DEAD], states[layer, State.DISCARDED]
-        queued = (total if layer == 2 else at.published) - at.done - failed - discarded
+        queued = _queued(plan, layer, at) - at.done - failed - discarded
         rate = max(0.0, (at.done - before.get(layer, 0)) / seconds) if seconds > 0 else 0.0
         left = (total - at.done) / rate if rate else (0.0 if at.done == total else None)
         counts = (total, at.done, max(0, queued), failed)
         layers.append(LayerStatus(layer, *counts, at.seconds, rate, left, discarded, unended[layer]))
     return RunStatus(layers, reasons(failures))
+
+
+def _queued(plan: Plan, layer: int, at: LayerProgress) -> int:
+    """How many chunks of a layer were queued, or wait for nothing but that. Of layer 1 one alone has a record, and
+    that only where the tables of a segmentation come first."""
+    if layer > plan.fed:
+        return at.published
+    return 0 if layer == 1 and plan.tables and not at.published else plan.total(layer)

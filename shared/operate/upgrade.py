@@ -21,7 +21,7 @@ from shared.errors import StateError
 from shared.operate.clearing import delete_run
 from shared.operate.feeding import queue_first
 from shared.run.ports import Completion, Queue, Storage, Table
-from shared.run.record import RECORD_NAME, RunRecord
+from shared.run.record import RECORD_NAME, WRITTEN, RunRecord
 from shared.table.columns import COUNTER, CROSS_EDGES, ROOT_COUNTERS, counter_key, families
 from shared.table.meta import version_cells
 
@@ -35,6 +35,9 @@ def begin_upgrade(
     """
     check_unedited(record, table)
     begun = replace(record, run=run, schema=3, upgrade=True, auto_queue_parents=True, written=())
+    if record.segmentation is not None and set(WRITTEN) <= set(record.written):
+        # Its files are all there, so nothing is cut again.
+        begun = replace(begun, segmentation=None, table_parts=())
     table.set_families([CROSS_EDGES])
     scratch.put(RECORD_NAME, begun.encode())
     completion.clear()

@@ -4,7 +4,7 @@
     grid; processed files otherwise
 
 Invariants: processed files that were written from raw output by half are never taken for a dataset: beside them
-stands what they are (`shared.run.from_raw`), so they count as none where the same raw output is given, and are
+stands what they are (`shared.run.made_from`), so they count as none where the same raw output is given, and are
 refused where it is not. Files that are not of the same raw output are never written over.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.errors import IngestError, Problem
 from shared.inputs.present import content_of, holds_files, lacks_raw
@@ -19,8 +20,9 @@ from shared.inputs.reasons import reason_of
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
 from shared.plan.raw_input import DATA_VERSIONS, RawInput
+from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
-from shared.run.from_raw import FROM_RAW, FromRaw
+from shared.run.made_from import FROM_RAW, FROM_SEGMENTATION, MadeFrom, Source, note_of
 from shared.run.record import WRITTEN
 
 AGGLOMERATION = "ingest_config.AGGLOMERATION"
@@ -37,24 +39,32 @@ class Place:
 
     folder: str
     holds: bool = False
-    from_raw: FromRaw | None = None
+    made_from: MadeFrom | None = None
     problem: str = ""
 
-    def is_of(self, wanted: FromRaw) -> bool:
+    def is_of(self, wanted: MadeFrom) -> bool:
         """Whether its files are those that are `wanted`, all there or not."""
-        return self.from_raw is not None and self.from_raw.same_files(wanted)
+        return self.made_from is not None and self.made_from.same_files(wanted)
 
 
 @dataclass(frozen=True)
 class WhichInput:
-    """What a run reads: `raw`, or processed files where that is None; and `written`, the kinds of processed files
-    (of `WRITTEN`) that a whole run writes. `refused` is why it must not write them."""
+    """What a run reads: `raw` or `segmentation`, or processed files where both are None; and `written`, what a
+    whole run writes from it (of `OUTPUTS`). `refused` is why it must not write that."""
 
     raw: RawInput | None = None
+    segmentation: Segmentation | None = None
     written: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
-    """Kinds whose files are there already, from the same raw output and all of them."""
+    """Kinds whose files are there already, from the same source and all of them."""
     refused: Found = field(default_factory=list)
+    table_parts: tuple[dict[str, Any], ...] = ()
+    """Of the tables of a segmentation, each as a run record has it."""
+
+    @property
+    def source(self) -> Source | None:
+        """What processed files are made from; None where they are read."""
+        return self.raw or self.segmentation
 
 
 PROCESSED = WhichInput()
@@ -78,15 +88,28 @@ def look(dataset: Dataset, grid: Grid) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for kind, folder in folders_of(dataset).items():
         try:
-            data = content_of(folder, FROM_RAW)
-            from_raw = None if data is None else FromRaw.decode(data, f"{folder.rstrip('/')}/{FROM_RAW}")
-            found[kind] = Place(folder, listed and holds_files(folder, kind, grid), from_raw)
+            found[kind] = Place(folder, listed and holds_files(folder, kind, grid), made_from(folder))
         except IngestError as error:
             found[kind] = Place(folder, problem=str(error))
         except Exception as error:  # cloud-files raises whatever its protocols raise
             told = f"cannot be listed ({reason_of(error)}); check the path and that you may read it"
             found[kind] = Place(folder, problem=told)
     return found
+
+
+def made_from(folder: str) -> MadeFrom | None:
+    """What the files of a folder were made from, if a run of this pipeline wrote them."""
+    for name in (FROM_RAW, FROM_SEGMENTATION):
+        data = content_of(folder, name)
+        if data is not None:
+            return MadeFrom.decode(data, f"{folder.rstrip('/')}/{name}")
+    return None
+
+
+def all_there(places: Mapping[str, Place]) -> bool:
+    """Whether a run of this pipeline has written all processed files, and says so beside them."""
+    notes = [place.made_from for place in places.values()]
+    return bool(notes) and all(note is not None and note.complete for note in notes)
 
 
 def which_input(
@@ -104,7 +127,7 @@ def which_input(
         return PROCESSED, problems + _half(places)
     version = dataset.data_source.DATA_VERSION
     raw = RawInput(folder, version or DATA_VERSIONS[0], volume.resolution)
-    wanted = FromRaw(raw, grid.shape, dataset.graph_config.SPATIAL_BITS, "", "")
+    wanted = MadeFrom(raw, grid.shape, dataset.graph_config.SPATIAL_BITS, "", "")
     if not say_raw and len(places) == len(WRITTEN) and any(_counts(place, wanted) for place in places.values()):
         return PROCESSED, problems + _half(places)
     if version is None:
@@ -116,43 +139,44 @@ def which_input(
     return _written(raw, wanted, places), problems
 
 
-def _counts(place: Place, wanted: FromRaw) -> bool:
+def _counts(place: Place, wanted: MadeFrom) -> bool:
     """Whether a folder's files are a dataset: not where they are still being written from what is wanted."""
-    return place.holds and not (place.is_of(wanted) and place.from_raw and not place.from_raw.complete)
+    return place.holds and not (place.is_of(wanted) and place.made_from and not place.made_from.complete)
 
 
 def _half(places: Mapping[str, Place]) -> Found:
     """A problem for each folder whose files are not all there yet."""
     found: Found = []
     for kind, place in places.items():
-        at = place.from_raw
+        at = place.made_from
         if at is not None and not at.complete:
             told = (
-                f"holds files that run {at.run} of graph {at.graph} writes from {at.raw.agglomeration}, and not "
-                f"all are there; go on with it: make resume GRAPH={at.graph}, or read the raw output: RAW=1 (--raw)"
+                f"holds files that run {at.run} of graph {at.graph} writes from {at.source.place}, and not "
+                f"all are there; go on with it: make resume GRAPH={at.graph}"
+                + (", or read the raw output: RAW=1 (--raw)" if note_of(at.source) == FROM_RAW else "")
             )
             found.append((key_of(kind), place.folder, told))
     return found
 
 
-def _written(raw: RawInput, wanted: FromRaw, places: Mapping[str, Place]) -> WhichInput:
+def _written(raw: RawInput, wanted: MadeFrom, places: Mapping[str, Place]) -> WhichInput:
     written: list[str] = []
     kept: list[str] = []
     refused: Found = []
     for kind, place in places.items():
-        at = place.from_raw
+        at = place.made_from
         if place.is_of(wanted):
             (kept if at and at.complete else written).append(kind)
         elif at is None and not place.holds:
             written.append(kind)
         else:
-            of = f" of {at.raw.agglomeration}" if at else ""
+            of = f" of {at.source.place}" if at else ""
             told = (
                 f"holds processed files{of} already, which are not written over. Give another folder, or read "
                 "them: leave RAW=1 (--raw) out"
             )
             refused.append((key_of(kind), place.folder, told))
-    return WhichInput(raw, tuple(written), tuple(kept), refused)
+    return WhichInput(raw=raw, written=tuple(written), kept=tuple(kept), refused=refused)
 
 
 def as_problems(file: str, found: Found) -> list[Problem]:

@@ -16,6 +16,7 @@ from shared.errors import ConfigError, Problem
 from shared.plan.edge_rules import EdgeRules
 from shared.plan.explain import explain, misplaced, not_given
 from shared.plan.fields import MOST_MISSING, Location, Name, attempts, missing, only, or_empty
+from shared.plan.segmentation_config import SegmentationSection
 from shared.plan.yaml_file import WHOLE_FILE, read_yaml
 
 RAW_INPUT = (
@@ -136,6 +137,9 @@ class IngestSettings(Section):
     max_attempts: Annotated[Any, AfterValidator(attempts)] = Field(
         default=5, description="attempts at a chunk before it goes to the dead letters, for all layers or by layer"
     )
+    segmentation: SegmentationSection | None = Field(
+        default=None, description="a segmentation that edges and components are made from"
+    )
 
     @property
     def edge_rules(self) -> EdgeRules:
@@ -167,6 +171,11 @@ class Dataset(Section):
     def raw(self) -> dict[str, Any]:
         """The file's content as it was given, for the run record; JSON can hold it."""
         return self._raw
+
+    @property
+    def segmentation(self) -> SegmentationSection | None:
+        """The segmentation that is cut, if there is one."""
+        return self.chunkedgraph_ingest.segmentation
 
     @property
     def foreign_sections(self) -> list[str]:

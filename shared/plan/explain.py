@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -64,8 +64,9 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
     for name, field in model.model_fields.items():
         key = dotted(prefix, field.alias or name)
         yield key, field.description or ""
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from known_keys(field.annotation, key)
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from known_keys(part, key)
 
 
 def not_given(file: str, key: str, model: type[BaseModel]) -> Problem:

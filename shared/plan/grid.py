@@ -18,7 +18,8 @@ FACES = range(6)
 
 
 class Chunk(NamedTuple):
-    """The key of a chunk: its layer (2 is the lowest) and its coordinates in that layer's grid."""
+    """The key of a chunk: its layer and its coordinates in that layer's grid. Layer 2 is the lowest of the graph;
+    layer 1 are the cuts of a segmentation, layer 0 the parts of its tables."""
 
     layer: int
     x: int
@@ -46,7 +47,9 @@ def neighbour(chunk: Chunk, face: int) -> Chunk:
 
 
 def parent(chunk: Chunk) -> Chunk:
-    """The chunk of the next layer that contains `chunk`."""
+    """The chunk of the next layer that contains `chunk`; of a cut, the chunk that it is of."""
+    if chunk.layer == 1:
+        return chunk._replace(layer=2)
     return Chunk(chunk.layer + 1, chunk.x // FANOUT, chunk.y // FANOUT, chunk.z // FANOUT)
 
 
@@ -69,9 +72,14 @@ def cross_layer(chunk: Chunk, face: int) -> int:
 
 @dataclass(frozen=True)
 class Grid:
-    """All layers over a layer-2 grid of `shape` chunks (x, y, z), each at least 1."""
+    """All layers over a layer-2 grid of `shape` chunks (x, y, z), each at least 1.
+
+    `lowest` is 2, or 1 where chunks are cut out of a segmentation first: layer 1 has the grid of layer 2, and each
+    chunk of layer 2 has one child there, its own cut.
+    """
 
     shape: tuple[int, int, int]
+    lowest: int = 2
 
     @cached_property
     def layer_count(self) -> int:
@@ -80,8 +88,8 @@ class Grid:
 
     @property
     def layers(self) -> range:
-        """All layers that are built, from 2 to the root layer."""
-        return range(2, self.layer_count + 1)
+        """All layers that are built, from the lowest to the root layer."""
+        return range(self.lowest, self.layer_count + 1)
 
     @property
     def root(self) -> Chunk:
@@ -89,13 +97,14 @@ class Grid:
         return Chunk(self.layer_count, 0, 0, 0)
 
     def layer_shape(self, layer: int) -> tuple[int, int, int]:
-        """Chunks an axis at `layer` (2 or more)."""
+        """Chunks an axis at `layer` (`lowest` or more)."""
         return self._shapes[min(layer, self.layer_count)]
 
     @cached_property
     def _shapes(self) -> dict[int, tuple[int, int, int]]:
         x, y, z = self.shape
-        return {layer: (-(-x >> layer - 2), -(-y >> layer - 2), -(-z >> layer - 2)) for layer in self.layers}
+        halved = {layer: max(0, layer - 2) for layer in self.layers}
+        return {layer: (-(-x >> by), -(-y >> by), -(-z >> by)) for layer, by in halved.items()}
 
     def chunk_total(self, layer: int) -> int:
         """Number of chunks of `layer`."""
@@ -124,10 +133,13 @@ class Grid:
         return all(0 <= at < length for at, length in zip(chunk.coords, shape, strict=True))
 
     def children(self, chunk: Chunk) -> list[Chunk]:
-        """The up to 8 chunks of the layer below inside `chunk`; none for layer 2."""
+        """The up to 8 chunks of the layer below inside `chunk`, or the one cut of layer 1; none for the lowest
+        layer."""
         layer = chunk.layer - 1
         if layer not in self.layers:
             return []
+        if layer == 1:
+            return [chunk._replace(layer=1)]
         x, y, z = (
             range(max(0, FANOUT * at), min(FANOUT * (at + 1), length))
             for at, length in zip(chunk.coords, self.layer_shape(layer), strict=True)
@@ -152,14 +164,15 @@ class Grid:
         """What must be complete before `chunk` can be built, in a fixed order.
 
         First its children, then the outside chunks that touch a child by a face: those hold the
-        maps that lift the far ends of the edges that leave `chunk`.
+        maps that lift the far ends of the edges that leave `chunk`. Of layer 2: its cut, and those of its
+        face neighbours, with what touches it.
         """
         children = self.children(chunk)
         outside = {other for child in children for other in self.neighbours(child).values()}
         return children + sorted(outside.difference(children))
 
     def dependents(self, chunk: Chunk) -> list[Chunk]:
-        """Every chunk that has `chunk` among its dependencies: its parent first, up to 3 more."""
+        """Every chunk that has `chunk` among its dependencies: its parent first, up to 3 more, or 6 of a cut."""
         if chunk.layer >= self.layer_count:
             return []
         own = parent(chunk)

@@ -18,6 +18,11 @@ class RawInput:
     data_version: int
     resolution: tuple[float, float, float]
 
+    @property
+    def place(self) -> str:
+        """What people are told that it is."""
+        return self.agglomeration
+
     @classmethod
     def read(cls, fields: Any) -> RawInput:
         """The raw input in the JSON of a record; ValueError for what is none."""

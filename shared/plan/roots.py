@@ -38,7 +38,8 @@ class RootRanges:
     @cached_property
     def bits(self) -> int:
         """A layer-2 chunk has 2^bits root segments; negative if there is no room."""
-        weight = sum(self.grid.chunk_total(layer) << self._growth(layer) for layer in self.grid.layers)
+        layers = range(2, self.grid.layer_count + 1)
+        weight = sum(self.grid.chunk_total(layer) << self._growth(layer) for layer in layers)
         return ((self.limit - 1) // weight).bit_length() - 1
 
     def _growth(self, layer: int) -> int:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VolumeFacts:
-    """The box of a volume in voxels at mip 0 (`high` is outside it) and its resolution there (nm a voxel)."""
+    """The box of a volume in voxels at a mip level (`high` is outside it), its resolution there (nm a voxel), and
+    what a voxel is: the type of its `channels` values."""
 
     low: tuple[int, int, int]
     high: tuple[int, int, int]
     resolution: tuple[float, float, float]
+    data_type: str = "uint64"
+    channels: int = 1
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ from shared.plan.grid import Chunk
 from shared.table.cells import Cells
 from shared.table.columns import Family
 
-DEAD = 0
+DEAD = -1
 """In place of a layer: the dead letters, for a queue that is opened to replay them."""
 
 
@@ -73,7 +73,7 @@ class Queue(Protocol):
 
 @dataclass(frozen=True)
 class LayerProgress:
-    """How far one layer is, from the completion records: chunks done, and for layers above 2 how
+    """How far one layer is, from the completion records: chunks done, and for layers above the lowest how
     many became ready and were published; `seconds` is the sum of the chunks' build times."""
 
     done: int = 0

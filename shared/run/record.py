@@ -19,8 +19,9 @@ from shared.plan.edge_rules import ONE_SIDED, REFUSE, WITHOUT, EdgeRules
 from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
-from shared.plan.plan import Plan
+from shared.plan.plan import MOST_TABLE_PARTS, Plan
 from shared.plan.raw_input import RawInput
+from shared.plan.segmentation import Segmentation, jobs_of_tables
 from shared.run.messages import Message
 from shared.run.record_versions import MAX_ATTEMPTS, OTHER_LAYERS, RECORD_VERSION, VERSION_KEY, upgraded
 from shared.version import VERSION
@@ -30,6 +31,8 @@ HANDOFF_SUFFIX = ".handoff"
 """By which a bucket's lifecycle rule tells hand-offs, which may go when a run is over, from records."""
 WRITTEN = ("edges", "components")
 """The kinds of processed files that a run may write."""
+OUTPUTS = (*WRITTEN, "watershed")
+"""All that a run may write beside its table: of a segmentation also the volume of supervoxels."""
 MAX_SPATIAL_BITS = 18
 """The most that a configuration may ask for; an axis of the grid has no more chunks than these can number."""
 _SOMETHING = re.compile(".+", re.DOTALL)
@@ -41,8 +44,9 @@ class RunRecord:
 
     `timestamp_ms` is the time of every cell (milliseconds since 1970); `shape` the layer-2 grid;
     `edges` and `components` the folders of the processed files; `dataset` the configuration as it was given.
-    `raw`: what is read instead of those files, and `written` which of them are written from it (of `WRITTEN`);
-    `prepare`: that is all that the run does, and it has no table.
+    `raw` or `segmentation`: what is read instead of those files, and `written` what is written from it (of
+    `OUTPUTS`); `prepare`: that is all that the run does, and it has no table. `table_parts` are the parts of the
+    segmentation's tables, each as `shared.tables.parts` has it in JSON.
     `one_sided_edges`, `edges_beyond_volume` and `unusable_edges` are the plan's `EdgeRules`.
     `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else. `max_attempts` has
     how many attempts the chunks of a layer have, by its number as a text, and for `OTHER_LAYERS`.
@@ -64,6 +68,8 @@ class RunRecord:
     test: bool = False
     upgrade: bool = False
     raw: RawInput | None = None
+    segmentation: Segmentation | None = None
+    table_parts: tuple[dict[str, Any], ...] = ()
     written: tuple[str, ...] = ()
     prepare: bool = False
     auto_queue_parents: bool = True
@@ -78,10 +84,16 @@ class RunRecord:
     @cached_property
     def plan(self) -> Plan:
         """The plan that these facts come to."""
-        grid = Grid(self.shape)
+        grid = Grid(self.shape, 2 if self.segmentation is None else 1)
         rules = EdgeRules(self.one_sided_edges, self.edges_beyond_volume, self.unusable_edges)
         ids = IdLayout(grid.layer_count, self.spatial_bits, self.layer_id_bits)
-        return Plan(grid, ids, self.schema, self.test, rules)
+        tables = jobs_of_tables(self.segmentation, len(self.table_parts))
+        return Plan(grid, ids, self.schema, self.test, rules, tables)
+
+    @property
+    def source(self) -> RawInput | Segmentation | None:
+        """What the processed files are made from; None where they are read."""
+        return self.raw or self.segmentation
 
     def message(self, chunk: Chunk) -> bytes:
         """The queue message for a chunk of this run."""
@@ -122,11 +134,20 @@ class RunRecord:
         for name, (expected, fits) in _FIELDS.items():
             if not fits(fields[name]):
                 raise DataError(file, "-", f"run record: {name} = {fields[name]!r:.100} is not {expected}")
+        if fields["raw"] is not None and fields["segmentation"] is not None:
+            raise DataError(file, "-", "run record: raw and segmentation cannot both be read")
         if fields["raw"] is None and None in (fields["edges"], fields["components"]):
             raise DataError(file, "-", "run record: edges and components may be null only where raw is not")
         x, y, z = fields.pop("shape")
-        raw, written = fields.pop("raw"), tuple(fields.pop("written"))
-        return cls(shape=(x, y, z), raw=raw and RawInput.read(raw), written=written, **fields)
+        raw, segmentation = fields.pop("raw"), fields.pop("segmentation")
+        return cls(
+            shape=(x, y, z),
+            raw=raw and RawInput.read(raw),
+            segmentation=segmentation and Segmentation.read(segmentation),
+            written=tuple(fields.pop("written")),
+            table_parts=tuple(fields.pop("table_parts")),
+            **fields,
+        )
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -148,8 +169,21 @@ def _is_raw(value: Any) -> bool:
         return False
 
 
+def _is_segmentation(value: Any) -> bool:
+    try:
+        return value is None or bool(Segmentation.read(value))
+    except ValueError:
+        return False
+
+
+def _is_parts(value: Any) -> bool:
+    return (
+        isinstance(value, list) and len(value) < MOST_TABLE_PARTS and all(isinstance(part, dict) for part in value)
+    )
+
+
 def _is_written(value: Any) -> bool:
-    return isinstance(value, list) and value in ([name for name in WRITTEN if name in value],)
+    return isinstance(value, list) and value in ([name for name in OUTPUTS if name in value],)
 
 
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -167,7 +201,9 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "test": ("true or false", lambda value: isinstance(value, bool)),
     "upgrade": ("true or false", lambda value: isinstance(value, bool)),
     "raw": ("raw agglomeration output or null", _is_raw),
-    "written": (f"some of {WRITTEN}, in this order", _is_written),
+    "segmentation": ("a segmentation or null", _is_segmentation),
+    "table_parts": (f"a list of less than {MOST_TABLE_PARTS} parts", _is_parts),
+    "written": (f"some of {OUTPUTS}, in this order", _is_written),
     "prepare": ("true or false", lambda value: isinstance(value, bool)),
     "auto_queue_parents": ("true or false", lambda value: isinstance(value, bool)),
     "one_sided_edges": (f"one of {ONE_SIDED}", lambda value: value in ONE_SIDED),

@@ -9,6 +9,7 @@ add a field: a new RECORD_VERSION, a step to it, and a golden file of the versio
 |---|---|
 | 1 | has no number in it |
 | 2 | `max_attempts`, from the dataset's settings; `truth`; `made_by`; edge rules; `raw`, `written`, `prepare` |
+| 3 | `segmentation` and `table_parts` |
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from shared.plan.edge_rules import REFUSE
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 VERSION_KEY = "version"
 
 MAX_ATTEMPTS = 5
@@ -69,4 +70,8 @@ def _from_1(fields: Fields) -> Fields:
     return {**fields, VERSION_KEY: 2, "max_attempts": attempts, "truth": None, "made_by": "", **new}
 
 
-_STEPS: tuple[Callable[[Fields], Fields], ...] = (_from_1,)
+def _from_2(fields: Fields) -> Fields:
+    return {**fields, VERSION_KEY: 3, "segmentation": None, "table_parts": []}
+
+
+_STEPS: tuple[Callable[[Fields], Fields], ...] = (_from_1, _from_2)

@@ -37,8 +37,9 @@ def read_active(plan: Plan, chunk: Chunk, source: InputSource) -> tuple[ActiveEd
         found, counts[ONE_SIDED] = with_neighbours(plan, chunk, found, theirs)
     # The lower neighbours' components decide the edges to them (shared.chunks.active says why).
     lower = {face: other for face, other in neighbours.items() if face % 2 == 0} if len(found.between.pairs) else {}
-    parts = source.components(chunk, [chunk, *lower.values()])
-    decided = {face: parts[other] or Components() for face, other in lower.items()}
+    asked = {} if source.decides_alike else lower
+    parts = source.components(chunk, [chunk, *asked.values()])
+    decided = {face: parts[asked.get(face, chunk)] or Components() for face in lower}
     active = active_edges(plan, chunk, found, parts[chunk] or Components(), decided, source.place(chunk))
     counts[NO_COMPONENT_FILE] = int(parts[chunk] is None and len(active.supervoxels) > 0)
     counts.update(active.left_out)

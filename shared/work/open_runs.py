@@ -9,11 +9,14 @@ from shared.errors import OfOneRun, StateError
 from shared.inputs.folder import plain_location
 from shared.inputs.raw.records import RecordFormat
 from shared.inputs.raw.source import RawAgglomeration
+from shared.inputs.segmentation.box import Volumes
+from shared.inputs.segmentation.cutting import Tables
 from shared.inputs.source import InputSource, ProcessedSource, RawSource
 from shared.run.backend import Backend
 from shared.run.control import CONTROL_NAME, decode_control
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import decode_record, graph_folder
+from shared.work.cutter import Cutter, OutputVolume, open_cuts
 from shared.work.inputs_of_run import InputFolder, InputRanges, OutputFolder
 from shared.work.sources import Sources
 from shared.work.steps import OpenRun
@@ -33,13 +36,23 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
         table = backend.table(record.table, record.instance)
     except StateError as error:
         raise OfOneRun(f"the table of graph {graph}: {error}") from error
-    written = Written.of(record, lambda folder: OutputFolder(graph, plain_location(folder), backend.storage))
-    sources = Sources(open_inputs(backend, record), graph_folder(backend, graph), written)
+
+    def output(folder: str) -> OutputFolder:
+        return OutputFolder(graph, plain_location(folder), backend.storage)
+
+    written = Written.of(record, output, lambda cut: OutputVolume.of(cut, output(cut.watershed)))
+    scratch = graph_folder(backend, graph)
+    cutter = None
+    if record.segmentation is not None:
+        cutter = Cutter(record.segmentation, Volumes.of(record.segmentation), open_tables(backend, record))
+    sources = Sources(open_inputs(backend, record), scratch, written, cutter)
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
 
 
 def open_inputs(backend: Backend, record: RunRecord) -> InputSource:
     """The input of a run. What is remembered of raw output belongs to one opening, so it does not outlive a run."""
+    if record.segmentation is not None:
+        return open_cuts(record, graph_folder(backend, record.graph), open_tables(backend, record))
     if record.raw is None:
         assert record.edges is not None and record.components is not None
         folders = (record.edges, record.components)
@@ -48,6 +61,11 @@ def open_inputs(backend: Backend, record: RunRecord) -> InputSource:
     records = RecordFormat(raw.data_version, raw.resolution)
     reader = InputRanges(record.graph, raw.agglomeration, backend.ranges)
     return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records))
+
+
+def open_tables(backend: Backend, record: RunRecord) -> Tables | None:
+    """What the sorted tables of a segmentation say; None where it has none."""
+    return None
 
 
 @dataclass

@@ -34,9 +34,11 @@ def _checked(record: RunRecord, handoff: HandOff) -> HandOff:
     counts = handoff.totals[2]
     if handoff.chunk != record.plan.top or counts.get(FILES):
         return handoff
-    assert record.raw is not None
+    assert record.source is not None
+    key = "chunkedgraph_ingest.segmentation.supervoxels"
+    if record.raw is not None:
+        key = "ingest_config.AGGLOMERATION, and graph_config.CHUNK_SIZE, from which the names of the shards follow"
     reason = (
-        f"it has neither edges nor components of any of the {counts['chunks']:,} chunks of the grid; check "
-        "ingest_config.AGGLOMERATION, and graph_config.CHUNK_SIZE, from which the names of the shards follow"
+        f"it has neither edges nor components of any of the {counts['chunks']:,} chunks of the grid; check {key}"
     )
-    raise DataError(record.raw.agglomeration, handoff.chunk, reason)
+    raise DataError(record.source.place, handoff.chunk, reason)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.chunks.codec import decode_face_map, decode_handoff
+from shared.chunks.codec import decode_face_map, decode_handoff, encode_handoff
 from shared.chunks.emit import Built
-from shared.chunks.handoff import FaceMap, HandOff, check_inside
+from shared.chunks.handoff import FaceMap, check_inside
 from shared.chunks.layer2 import build_layer2
 from shared.chunks.parent import build_parent
 from shared.errors import DataError, IngestError
+from shared.inputs.segmentation.cut_file import encode_cut
 from shared.inputs.source import InputSource, Remembered
 from shared.plan.grid import Chunk, opposite
 from shared.run.ports import Storage
 from shared.run.record import RunRecord
+from shared.table.cells import Cells
+from shared.work.cutter import Cutter
 from shared.work.layer2_inputs import NO_EDGE_FILE, read_active
 from shared.work.prepared import prepared, prepared_parent
-from shared.work.written import ChunkFile, Written
+from shared.work.written import Puts, Written
 
 
 class MissingHandOff(IngestError):
@@ -29,29 +32,40 @@ class MissingHandOff(IngestError):
 
 @dataclass(frozen=True)
 class Made:
-    """What a job comes to: the build, None in a run that only prepares; the hand-off; files to write before it."""
+    """What a job comes to: cells, None where it has no rows; the bytes of its hand-off; what is written before
+    it."""
 
-    built: Built | None
-    handoff: HandOff
-    files: Sequence[ChunkFile] = ()
+    cells: list[Cells] | None
+    handoff: bytes
+    files: Sequence[Puts] = ()
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a run's chunks come from: its input, and the graph's scratch folder with the hand-offs; and where
-    processed files are written to, if they are."""
+    """Where a run's chunks come from: its input, and the graph's scratch folder with the hand-offs; what is written
+    beside the table, if something is; and for a segmentation what makes its cuts."""
 
     inputs: InputSource
     scratch: Storage
     written: Written = field(default_factory=Written)
+    cutter: Cutter | None = None
 
     def make(self, record: RunRecord, chunk: Chunk) -> Made:
         """Reads and builds a chunk of `record`'s plan; DataError, RangeOverflow or MissingHandOff."""
+        if chunk.layer < 2:
+            return self._cut(record, chunk)
         if record.prepare:
             return self._prepare(record, chunk)
         source = Remembered(self.inputs)
         built = self._build(record, chunk, source)
-        return Made(built, built.handoff, self.written.files(chunk, source) if chunk.layer == 2 else ())
+        files = self.written.files(chunk, source) if chunk.layer == 2 else ()
+        return Made(built.cells, encode_handoff(built.handoff), files)
+
+    def _cut(self, record: RunRecord, chunk: Chunk) -> Made:
+        """The cut of a chunk of layer 1."""
+        assert self.cutter is not None
+        made = self.cutter.cut(record, chunk)
+        return Made(None, encode_cut(made.cut), self.written.voxels(chunk, made.voxels))
 
     def build(self, record: RunRecord, chunk: Chunk) -> Built:
         """The cells and the hand-off of a chunk, as if there were no files to write; raises what `make` does."""
@@ -74,6 +88,8 @@ class Sources:
         key, file = "data_source.EDGES", "an edge file"
         if record.raw is not None:
             key, file = "ingest_config.AGGLOMERATION", "edges"
+        if record.segmentation is not None:
+            key, file = "chunkedgraph_ingest.segmentation.supervoxels", "supervoxels"
         raise DataError(
             self.inputs.folder,
             built.handoff.chunk,
@@ -86,10 +102,10 @@ class Sources:
     def _prepare(self, record: RunRecord, chunk: Chunk) -> Made:
         if chunk.layer == 2:
             files = self.written.files(chunk, Remembered(self.inputs))
-            return Made(None, prepared(record, chunk, files), files)
+            return Made(None, encode_handoff(prepared(record, chunk, files)), files)
         children = self._stored(record, chunk, record.plan.grid.children(chunk))
         handoffs = [decode_handoff(data, file, child) for child, (data, file) in children.items()]
-        return Made(None, prepared_parent(record, chunk, handoffs))
+        return Made(None, encode_handoff(prepared_parent(record, chunk, handoffs)))
 
     def _stored(self, record: RunRecord, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, tuple[bytes, str]]:
         """The stored hand-offs of some chunks, each with its place; MissingHandOff."""

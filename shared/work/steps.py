@@ -2,8 +2,9 @@
 
     build -> files -> rows -> hand-off -> completion -> publish the ready -> (the worker acks)
 
-Files are the processed ones that a run from raw output writes. They come before the rows: where they cannot be
-written no row is paid for, and none is read by a server that lacks them.
+Files are what a run from raw output or a segmentation writes beside its table. They come before the rows: where
+they cannot be written no row is paid for, and none is read by a server that lacks them. A cut has files and a
+hand-off alone.
 
 Invariants (the laws of the design): each step may be done again with the same result, and a step is
 done only after the one before is stored. So a crash anywhere leaves a message that, delivered
@@ -15,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shared.chunks.codec import encode_handoff
 from shared.errors import Denied, OfOneRun, StateError
 from shared.plan.grid import Chunk
 from shared.run.control import Control
@@ -70,18 +70,17 @@ def work_on(
         file.put()
         check()
     rows = 0
-    if made.built is not None:
-        rows = _written(run, cells_to_write(record, made.built.cells))
+    if made.cells is not None:
+        rows = _written(run, cells_to_write(record, made.cells))
         check()
     if chunk == record.plan.top:
         # Its dependencies are done, so every chunk's files are there.
         run.sources.written.note(record, complete=True)
-    data = encode_handoff(made.handoff)
-    run.sources.scratch.put(run.record.handoff_name(chunk), data)
+    run.sources.scratch.put(run.record.handoff_name(chunk), made.handoff)
     check()
     seconds = clock() - start
     queued = complete(run, chunk, queue, seconds)
-    return Done(rows, len(data), seconds, queued)
+    return Done(rows, len(made.handoff), seconds, queued)
 
 
 def _written(run: OpenRun, cells: list[Cells]) -> int:

@@ -1,9 +1,9 @@
-"""The processed files that a run from raw output writes, for the servers that will read them.
+"""What a run writes beside its table, for the servers that will read it: processed files, and the volume.
 
-A chunk's own job writes its two files before its rows and its hand-off; the job of the top chunk, which all
-others come before, notes that every one is there (`shared.run.from_raw`). Invariants: the same raw output gives
-the same bytes each time. Where a chunk has nothing there is no file; where there is one after all, from an
-earlier state of the raw output, it becomes an empty one, which says the same. Nothing is deleted.
+A chunk's own job writes its two files before its rows and its hand-off, and its cut the voxels; the job of the top
+chunk, which all others come before, notes that all is there (`shared.run.made_from`). Invariants: the same source
+gives the same bytes each time. Where a chunk has nothing there is no file; where there is one after all, from an
+earlier state of the source, it becomes an empty one, which says the same. Nothing is deleted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from shared.inputs.components import Components, components_name
 from shared.inputs.edges import ChunkEdges, edges_name, encode_edges
 from shared.inputs.raw.processed import component_file, edge_file
 from shared.inputs.source import InputSource
 from shared.plan.grid import Chunk
-from shared.run.from_raw import FROM_RAW, FromRaw
+from shared.plan.segmentation import Segmentation
+from shared.run.made_from import MadeFrom
 from shared.run.ports import Folder
 from shared.run.record import RunRecord
+from shared.timestamps import text_of
 
 NO_EDGES = encode_edges(ChunkEdges())
 NO_COMPONENTS = b""
@@ -33,7 +38,24 @@ class Output(Folder, Protocol):
         """Writes one file, in place of any other of that name."""
 
 
+class Voxels(Output, Protocol):
+    """The folder of a volume that is written."""
+
+    def write(self, chunk: Chunk, voxels: npt.NDArray[np.uint64]) -> None:
+        """Stores the voxels of a chunk, (x, y, z)."""
+
+    def begin(self, date: str) -> None:
+        """Writes what tells readers of the volume, of a run that was begun at `date`."""
+
+
 Open = Callable[[str], Output]
+
+
+class Puts(Protocol):
+    """Something of a chunk that is written before its hand-off."""
+
+    def put(self) -> None:
+        """Writes it; again, the same."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +76,40 @@ class ChunkFile:
 
 
 @dataclass(frozen=True)
+class ChunkVoxels:
+    """The voxels of a chunk, (x, y, z) uint64."""
+
+    volume: Voxels
+    chunk: Chunk
+    voxels: npt.NDArray[np.uint64]
+
+    def put(self) -> None:
+        """Writes them."""
+        self.volume.write(self.chunk, self.voxels)
+
+
+@dataclass(frozen=True)
 class Written:
-    """The folders that a run writes processed files to; None where it writes none."""
+    """The folders that a run writes to; None where it writes none."""
 
     edges: Output | None = None
     components: Output | None = None
+    watershed: Voxels | None = None
 
     @classmethod
-    def of(cls, record: RunRecord, storage: Open) -> Written:
-        """Those of a run, opened by `storage`."""
+    def of(cls, record: RunRecord, storage: Open, volume: Callable[[Segmentation], Voxels]) -> Written:
+        """Those of a run, opened by `storage` and `volume`."""
 
         def opened(name: str, folder: str | None) -> Output | None:
             return storage(folder) if folder is not None and name in record.written else None
 
-        return cls(opened("edges", record.edges), opened("components", record.components))
+        cut = record.segmentation
+        watershed = volume(cut) if cut is not None and "watershed" in record.written else None
+        return cls(opened("edges", record.edges), opened("components", record.components), watershed)
+
+    def voxels(self, chunk: Chunk, voxels: npt.NDArray[np.uint64]) -> list[ChunkVoxels]:
+        """What is written of a cut."""
+        return [] if self.watershed is None else [ChunkVoxels(self.watershed, chunk, voxels)]
 
     def files(self, chunk: Chunk, source: InputSource) -> list[ChunkFile]:
         """The files of a chunk by what a source has; DataError for what is damaged."""
@@ -81,7 +123,10 @@ class Written:
         return found
 
     def note(self, record: RunRecord, complete: bool) -> None:
-        """Says in each folder which raw output its files are from, and whether all are there."""
-        for folder in (self.edges, self.components):
+        """Says in each folder what its files are made from, and whether all are there."""
+        for folder in (self.edges, self.components, self.watershed):
             if folder is not None:
-                folder.put(FROM_RAW, FromRaw.of(record, complete).encode())
+                made_from = MadeFrom.of(record, complete)
+                folder.put(made_from.name, made_from.encode())
+        if self.watershed is not None and not complete:
+            self.watershed.begin(text_of(record.timestamp_ms / 1000))

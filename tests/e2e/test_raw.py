@@ -10,7 +10,7 @@ import pytest
 from jobs.example import make_example
 from shared.exit_codes import Exit
 from shared.operate import raw_sample
-from shared.run.from_raw import FROM_RAW, FromRaw
+from shared.run.made_from import FROM_RAW, MadeFrom
 from tests.e2e.conftest import FEW, Run
 from tests.e2e.test_ingest import in_memory, opened, rows
 
@@ -42,7 +42,7 @@ def cells(variables: dict[str, str], graph: str) -> dict[bytes, dict[str, bytes]
 def complete(folder: Path) -> list[bool]:
     """What stands beside the processed files."""
     return [
-        FromRaw.decode((folder / kind / FROM_RAW).read_bytes(), FROM_RAW).complete
+        MadeFrom.decode((folder / kind / FROM_RAW).read_bytes(), FROM_RAW).complete
         for kind in ("edges", "components")
     ]
 

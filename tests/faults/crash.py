@@ -23,7 +23,7 @@ from shared.errors import MessageError
 from shared.inputs.components import Components
 from shared.inputs.source import InputSource
 from shared.plan.grid import Chunk
-from shared.run.from_raw import FROM_RAW
+from shared.run.made_from import FROM_RAW
 from shared.run.messages import Message
 from shared.run.ports import Completion, Delivery, Failure, Queue, Storage, Table
 from shared.table.cells import Cells

@@ -14,7 +14,7 @@ from shared.operate.check import Checked
 from shared.operate.run import Run
 from shared.operate.which_input import PROCESSED, WhichInput
 from shared.plan.grid import Chunk
-from shared.run.from_raw import FROM_RAW
+from shared.run.made_from import FROM_RAW
 from shared.work.open_runs import OpenRuns
 from shared.work.prepared import FILES
 from tests.harness import checked_of, storage_of, worker_of

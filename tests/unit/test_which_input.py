@@ -13,7 +13,7 @@ from shared.plan.config import Dataset
 from shared.plan.grid import Grid
 from shared.plan.raw_input import RawInput
 from shared.plan.volume import VolumeFacts
-from shared.run.from_raw import FROM_RAW, FromRaw
+from shared.run.made_from import FROM_RAW, MadeFrom
 from tests.datasets import changed
 
 GRID = Grid((2, 1, 1))
@@ -41,8 +41,8 @@ def input_of(raw: Path, version: int = 4) -> RawInput:
     return RawInput(f"file://{raw}", version, VOLUME.resolution)
 
 
-def note(raw: Path, complete: bool, **other: object) -> FromRaw:
-    return replace(FromRaw(input_of(raw), GRID.shape, 10, "fly", "r1", complete), **other)
+def note(raw: Path, complete: bool, **other: object) -> MadeFrom:
+    return replace(MadeFrom(input_of(raw), GRID.shape, 10, "fly", "r1", complete), **other)
 
 
 def chosen(
@@ -149,7 +149,7 @@ def test_looking_into_folders(raw_folder: Path, tmp_path: Path) -> None:
 def test_the_note_comes_back(raw_folder: Path) -> None:
     """What stands beside the files is the same when it is read; another run does not make them other files."""
     one = note(raw_folder, False)
-    assert FromRaw.decode(one.encode(), "f") == one
+    assert MadeFrom.decode(one.encode(), "f") == one
     assert one.same_files(replace(one, graph="other", run="r2", complete=True, made_by="2.0"))
     for other in ({"shape": (3, 1, 1)}, {"spatial_bits": 9}, {"raw": input_of(raw_folder, 3)}):
         assert not one.same_files(replace(one, **other))
@@ -159,4 +159,4 @@ def test_the_note_comes_back(raw_folder: Path) -> None:
 def test_what_is_no_note(data: bytes) -> None:
     """Anything else is an error that names the file."""
     with pytest.raises(DataError, match=FROM_RAW):
-        FromRaw.decode(data, FROM_RAW)
+        MadeFrom.decode(data, FROM_RAW)

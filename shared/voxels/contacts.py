@@ -1,0 +1,110 @@
+"""Which pieces touch: by common faces of voxels, with how many along each axis and the mean affinity there.
+
+Invariants: a contact has two different pieces, neither of which is background; each pair occurs once, in rising
+order. """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.voxels.pieces import Numbers
+
+AXES = range(3)
+Affinities = npt.NDArray[np.float32]
+Flat = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Pairs of pieces (n, 2) uint32; `areas` (n,) uint64 in the format's unit: voxel faces along an axis times its
+    resolution, summed, a fraction cut off; `affinities` (n,) float32, the mean over these faces, or None."""
+
+    pairs: npt.NDArray[np.uint32]
+    areas: npt.NDArray[np.uint64]
+    affinities: Affinities | None = None
+
+
+@dataclass(frozen=True)
+class _Touching:
+    """The voxel faces at which two pieces touch: the pieces of both sides, the size of a face in the format's unit,
+    and the affinities there."""
+
+    low: Flat
+    high: Flat
+    size: float
+    affinities: npt.NDArray[Any] | None
+
+
+def contacts_inside(
+    numbers: Numbers, resolution: tuple[float, float, float], affinities: npt.NDArray[Any] | None = None
+) -> Contacts:
+    """The contacts within a chunk, the smaller number first; `affinities` (x, y, z, 3) are of a voxel and the one
+    below it along each axis."""
+    found = []
+    for axis in AXES:
+        low = numbers[tuple(slice(None, -1) if at == axis else slice(None) for at in AXES)]
+        above = tuple(slice(1, None) if at == axis else slice(None) for at in AXES)
+        part = None if affinities is None else affinities[..., axis][above]
+        touching = _touching(low, numbers[above], resolution[axis], part)
+        smaller, larger = np.minimum(touching.low, touching.high), np.maximum(touching.low, touching.high)
+        found.append(_Touching(smaller, larger, touching.size, touching.affinities))
+    return _summed(found)
+
+
+def contacts_across(
+    lower: npt.NDArray[np.uint32],
+    upper: npt.NDArray[np.uint32],
+    size: float,
+    affinities: Affinities | None = None,
+) -> Contacts:
+    """The contacts of two chunks through the planes of voxels by which they touch: pairs of a piece of the lower
+    chunk and one of the upper. `size` is the resolution along the axis between them; `affinities` are of the upper
+    plane's voxels."""
+    # The numbers of two chunks have nothing to do with each other: equal ones touch as well.
+    there = ((lower != 0) & (upper != 0)).T
+    weights = None if affinities is None else affinities.T[there]
+    return _summed([_Touching(lower.T[there], upper.T[there], size, weights)])
+
+
+def _touching(low: Numbers, high: Numbers, size: float, affinities: npt.NDArray[Any] | None) -> _Touching:
+    """The faces between different pieces. Arrays run fastest along x, so their transposes are read."""
+    there = (low != high).T
+    there &= (low != 0).T
+    there &= (high != 0).T
+    return _Touching(low.T[there], high.T[there], size, None if affinities is None else affinities.T[there])
+
+
+def _summed(parts: list[_Touching]) -> Contacts:
+    """One contact a pair, from all faces. A sparse matrix sums them, five times as fast as sorting does."""
+    from scipy.sparse import coo_matrix
+
+    side = 1 + max(int(max(part.low.max(initial=0), part.high.max(initial=0))) for part in parts)
+
+    def matrix(part: _Touching, values: npt.NDArray[Any]) -> Any:
+        found = coo_matrix((values, (part.low.astype(np.int32), part.high.astype(np.int32))), (side, side)).tocsr()
+        found.sum_duplicates()
+        return found
+
+    counts = [matrix(part, np.ones(len(part.low), np.int64)) for part in parts]
+    faces = sum(counts[1:], counts[0])
+    faces.sort_indices()
+    rows = np.repeat(np.arange(side), np.diff(faces.indptr))
+    pairs = np.stack([rows, faces.indices], axis=1).astype(np.uint32)
+    sizes = [count.astype(np.float64) * part.size for count, part in zip(counts, parts, strict=True)]
+    areas = _at(sum(sizes[1:], sizes[0]), pairs).astype(np.uint64)
+    if parts[0].affinities is None:
+        return Contacts(pairs, areas)
+    sums = [matrix(part, np.asarray(part.affinities, np.float64)) for part in parts]
+    means = (_at(sum(sums[1:], sums[0]), pairs) / faces.data).astype(np.float32)
+    return Contacts(pairs, areas, means)
+
+
+def _at(matrix: Any, pairs: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+    """The values of a sparse matrix at some places; sums that are 0 it does not keep."""
+    values = matrix[pairs[:, 0], pairs[:, 1]] if len(pairs) else np.zeros(0)
+    found: npt.NDArray[np.float64] = np.asarray(values, np.float64).ravel()
+    return found

@@ -1,0 +1,152 @@
+"""Volumes of voxels, read and written by boxes through cloud-volume.
+
+Invariants: a box comes back whole, or an error says why: DataError for what is damaged or not there, anything else
+as cloud-volume raises it, which says nothing of the data. Blocks of a volume that is written do not reach over
+chunk borders, so no two chunks write one object; the same voxels are written as the same bytes. """
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.errors import DataError
+from shared.plan.grid import Chunk
+from shared.plan.segmentation import Segmentation, Triple
+from shared.version import VERSION
+
+LONGEST = (128, 128, 64)
+"""Voxels of a stored block, at most: some MiB, which viewers load at once."""
+SHORTEST = 32
+"""Along an axis; below it the chunk's own length is taken, as so small blocks are too many objects."""
+
+CODECS = ("deflate", "_deflate", "compressed_segmentation", "zstandard", "brotli", "crackle", "compresso")
+"""Modules whose errors are about what they decode."""
+
+ENCODING, COMPRESSION = "compressed_segmentation", "gzip"
+"""What every viewer reads; compresso and crackle are smaller and need codecs that not all have."""
+
+
+def stored_block(chunk_size: Triple) -> Triple:
+    """The blocks of a volume that is written by chunks: of each axis the longest part that divides the chunk's."""
+    x, y, z = (_divisor(length, longest) for length, longest in zip(chunk_size, LONGEST, strict=True))
+    return x, y, z
+
+
+def _divisor(length: int, longest: int) -> int:
+    if length <= longest:
+        return length
+    found = next(part for part in range(longest, 0, -1) if length % part == 0)
+    if found >= SHORTEST:
+        return found
+    return next(part for part in range(longest, length + 1) if length % part == 0)
+
+
+def volume_info(segmentation: Segmentation) -> dict[str, Any]:
+    """The `info` of the volume that a segmentation is cut into (source: the precomputed format of Neuroglancer)."""
+    from cloudvolume import CloudVolume  # imported here since it takes seconds
+
+    info: dict[str, Any] = CloudVolume.create_new_info(
+        num_channels=1,
+        layer_type="segmentation",
+        data_type="uint64",
+        encoding=ENCODING,
+        resolution=[int(nm) if nm == int(nm) else nm for nm in segmentation.resolution],
+        voxel_offset=list(segmentation.low),
+        volume_size=list(segmentation.size),
+        chunk_size=list(stored_block(segmentation.chunk_size)),
+    )
+    return info
+
+
+@dataclass(frozen=True)
+class VoxelVolume:
+    """A volume at one mip level; `fill_missing` takes blocks that are not there for 0."""
+
+    location: str
+    mip: int = 0
+    fill_missing: bool = False
+
+    @cached_property
+    def _volume(self) -> Any:
+        from cloudvolume import CloudVolume
+
+        return CloudVolume(
+            self.location,
+            mip=self.mip,
+            fill_missing=self.fill_missing,
+            bounded=True,
+            progress=False,
+            cache=False,
+            compress=COMPRESSION,
+        )
+
+    def read(self, low: Triple, high: Triple, chunk: Chunk) -> npt.NDArray[Any]:
+        """The voxels of a box, (x, y, z) or (x, y, z, channels), which `chunk` is built from."""
+        try:
+            voxels = np.asarray(self._volume[_slices(low, high)])
+        except Exception as error:
+            if not _of_the_data(error):
+                raise
+            reason = f"its voxels from {low} to {high} cannot be read ({type(error).__name__}: {error!s:.300})"
+            if type(error).__name__ == "EmptyVolumeException":
+                reason += "; where missing blocks are background, set chunkedgraph_ingest.segmentation.fill_missing"
+            raise DataError(self.location, chunk, reason) from error
+        return voxels[..., 0] if voxels.shape[3] == 1 else voxels
+
+    def write(self, low: Triple, voxels: npt.NDArray[np.uint64]) -> None:
+        """Stores the voxels of a chunk, (x, y, z), from its lower corner on."""
+        x, y, z = (start + length for start, length in zip(low, voxels.shape, strict=True))
+        self._volume[_slices(low, (x, y, z))] = np.asfortranarray(voxels)[..., None]
+
+
+def begin_volume(segmentation: Segmentation, date: str) -> None:
+    """Writes `info` and `provenance` of the volume that a segmentation is cut into."""
+    from cloudvolume import CloudVolume
+
+    volume: Any = CloudVolume(
+        segmentation.watershed, info=volume_info(segmentation), progress=False, cache=False, compress=COMPRESSION
+    )
+    volume.commit_info()
+    volume.provenance.description = "supervoxels of a chunked graph, cut by chunks"
+    volume.provenance.sources = [
+        location for location in (segmentation.supervoxels, segmentation.objects) if location is not None
+    ]
+    volume.provenance.processing = [
+        {"method": {"task": "chunkedgraph-ingest", "version": VERSION, "mip": segmentation.mip}, "date": date}
+    ]
+    volume.commit_provenance()
+
+
+def _slices(low: Triple, high: Triple) -> tuple[slice, ...]:
+    return tuple(slice(start, end) for start, end in zip(low, high, strict=True))
+
+
+def _of_the_data(error: BaseException) -> bool:
+    """Whether an error is about what is stored, and not about reaching it."""
+    from cloudfiles import exceptions as files
+    from cloudvolume import exceptions as volumes
+
+    kinds = (
+        *(
+            volumes.DecodingError,
+            volumes.DecompressionError,
+            volumes.EmptyVolumeException,
+            volumes.EmptyFileException,
+        ),
+        *(volumes.OutOfBoundsError, volumes.UnsupportedCompressionType),
+        *(files.DecompressionError, files.IntegrityError, files.UnsupportedCompressionType),
+        *(ValueError, EOFError, IndexError, zlib.error),
+    )
+    seen: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in seen:
+        seen.append(at)
+        if isinstance(at, kinds) or type(at).__module__.startswith(CODECS):
+            return True
+        at = at.__cause__
+    return False
