@@ -137,16 +137,26 @@ def _lower_neighbours(plan: Plan) -> int:
 
 def _layer(plan: Plan, layer: int) -> LayerReport:
     chunks = plan.total(layer)
-    alone = plan.test or layer == plan.top.layer
+    if layer == 0:
+        return LayerReport(0, (chunks, 1, 1), chunks, 0, 0, 0, chunks)
     return LayerReport(
         layer=layer,
         grid=plan.grid.layer_shape(layer),
         chunks=chunks,
         axis_bits=plan.ids.axis_bits(layer),
         segment_bits=plan.ids.segment_bits(layer),
-        root_range=plan.roots.size(layer),
-        transactions=chunks if alone else waiting_total(plan.grid, layer),
+        root_range=plan.roots.size(layer) if layer > 1 else 0,
+        transactions=_transactions(plan, layer, chunks),
     )
+
+
+def _transactions(plan: Plan, layer: int, chunks: int) -> int:
+    if layer == 1 and plan.test:
+        return sum(len(plan.dependents(plan.chunk_at(1, index))) for index in range(chunks))
+    if layer == 1:
+        # Its own chunk waits for each cut, and those behind its faces.
+        return chunks + 2 * _lower_neighbours(plan)
+    return chunks if plan.test or layer == plan.top.layer else waiting_total(plan.grid, layer)
 
 
 def _row(layer: LayerReport) -> tuple[str, ...]:

@@ -123,7 +123,10 @@ def feed(
     more = more_to_queue(queued, total, done, dead, now, least)
     if more <= 0:
         return 0
-    queue.publish(fed, map(record.message, in_order(record, queued.count, queued.count + more)))
+    # The chunk that waited for the tables was queued when they were done.
+    waited = record.plan.chunk_at(1, 0) if record.plan.tables else None
+    chunks = (chunk for chunk in in_order(record, queued.count, queued.count + more) if chunk != waited)
+    queue.publish(fed, map(record.message, chunks))
     write_queued(scratch, Queued(record.run, queued.count + more, done, now))
     return more
 

@@ -171,7 +171,13 @@ class Run:
             return replay(self.record, self.completion, queue, failures, now())
 
     def discard(self, failures: Iterable[Failure]) -> None:
-        """Gives up the chunks of dead failures."""
+        """Gives up the chunks of dead failures. StateError for a part of the tables, which all chunks wait for."""
+        failures = list(failures)
+        if any(failure.chunk.layer == 0 for failure in failures):
+            raise StateError(
+                f"{self.graph}: no chunk can be cut before all parts of the tables are sorted, so none can be given "
+                f"up; mend the table, then: make replay {self.where}"
+            )
         discard(self.completion, failures, now())
 
     def queue_layer(self, layer: int) -> int:
@@ -194,7 +200,7 @@ class Run:
         """StateError for a chunk that the run does not build, with its grids."""
         if chunk not in self.record.plan:
             plan = self.record.plan
-            grids = ", ".join(f"{at}: {plan.grid.layer_shape(at)}" for at in plan.layers)
+            grids = ", ".join(f"{at}: {plan.grid.layer_shape(at)}" for at in plan.layers if at)
             raise StateError(f"{self.graph} has no chunk {chunk}; its grids by layer are {grids}")
 
     def queue_chunk(self, chunk: Chunk) -> None:

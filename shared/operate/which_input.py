@@ -53,11 +53,11 @@ class WhichInput:
     whole run writes from it (of `OUTPUTS`). `refused` is why it must not write that."""
 
     raw: RawInput | None = None
-    segmentation: Segmentation | None = None
     written: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     """Kinds whose files are there already, from the same source and all of them."""
     refused: Found = field(default_factory=list)
+    segmentation: Segmentation | None = None
     table_parts: tuple[dict[str, Any], ...] = ()
     """Of the tables of a segmentation, each as a run record has it."""
 

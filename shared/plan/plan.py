@@ -41,6 +41,11 @@ class Plan:
         return range(0 if self.tables else self.grid.lowest, self.top.layer + 1)
 
     @property
+    def graph_layers(self) -> range:
+        """Those of them that have nodes."""
+        return range(2, self.top.layer + 1)
+
+    @property
     def fed(self) -> int:
         """The layer that is queued some at a time, as its chunks wait for no single others."""
         return self.grid.lowest
@@ -78,7 +83,7 @@ class Plan:
         if not isinstance(chunk, Chunk):
             return False
         if chunk.layer == 0:
-            return chunk.x < self.tables and chunk.y == chunk.z == 0
+            return 0 <= chunk.x < self.tables and chunk.y == chunk.z == 0
         if chunk not in self.grid:
             return False
         below = chunk.layer <= 2 and chunk._replace(layer=2) in self.grid.children(self.top)
@@ -86,8 +91,9 @@ class Plan:
 
     def dependencies(self, chunk: Chunk) -> list[Chunk]:
         """What must be complete before `chunk` is built, in the order of its record's bits."""
-        if chunk.layer == 1:
-            return [self.chunk_at(0, index) for index in range(self.tables)]
+        if chunk.layer <= 1:
+            waits = self.tables > 0 and chunk == self.chunk_at(1, 0)
+            return [self.chunk_at(0, index) for index in range(self.tables)] if waits else []
         if not self.test:
             return self.grid.dependencies(chunk)
         if chunk.layer == 2:

@@ -41,7 +41,7 @@ def _by_weight(plan: Plan) -> Iterator[bytes]:
         yield node_key(ids.chunk_id(chunk))
     yield counter_key(0)[:1]
     # A chunk's job numbers its roots in a range of its own, layer by layer in the order of its chunks.
-    for layer in plan.layers:
+    for layer in plan.graph_layers:
         for chunk in _cuts(plan, layer, ROOTS.get(layer, 1)):
             yield node_key(int(plan.roots.root_ids(chunk, 1)[0]))
         yield node_key(ids.chunk_id(Chunk(layer, 0, 0, 0)))

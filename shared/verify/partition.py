@@ -32,7 +32,7 @@ def table_partition(plan: Plan, links: list[tuple[Ids, Ids]]) -> Partition:
     child, parent = child[order], parent[order]
     supervoxels = child[plan.ids.layers(child) == 1]
     root = supervoxels
-    for _ in plan.layers:
+    for _ in plan.graph_layers:
         at = np.minimum(np.searchsorted(child, root), len(child) - 1)
         root = np.where(child[at] == root, parent[at], root) if len(child) else root
     return supervoxels, root

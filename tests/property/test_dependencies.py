@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,16 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.chunks.emit import Built
+from shared.chunks.codec import encode_handoff
 from shared.chunks.handoff import HandOff
 from shared.estimate.report import describe
 from shared.memory.completion import MemoryCompletion
 from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
+from shared.operate.feeding import feed
 from shared.operate.queueing import resume, start
 from shared.plan.checks import make_plan
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS
+from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 from shared.run.done import is_finished
 from shared.run.messages import Message
@@ -105,25 +107,48 @@ class Sources:
         """An empty hand-off."""
         assert chunk in record.plan
         names = [record.handoff_name(other) for other in record.plan.dependencies(chunk)]
+        if chunk.layer == 1:
+            names = [record.handoff_name(record.plan.chunk_at(0, at)) for at in range(record.plan.tables)]
         assert None not in self.scratch.get(names).values(), f"{chunk} started before what it depends on"
         self.started[chunk] += 1
         handoff = HandOff(chunk, NO_IDS, {}, 0, {})
-        return Made(Built([], handoff), handoff)
+        return Made([], encode_handoff(handoff))
+
+
+def record_of(shape: tuple[int, int, int], test: bool, schema: int, tables: int | None) -> RunRecord:
+    """A run that reads files, or cuts a segmentation with so many parts of `tables`."""
+    record = RunRecord("g", "r", "g", None, 1, shape, "e", "c", schema=schema, test=test)
+    if tables is None:
+        return record
+    x, y, z = (8 * length for length in shape)
+    cut = Segmentation("s", "w", (0, 0, 0), (x, y, z), (8, 8, 8), (1.0, 1.0, 1.0))
+    return replace(record, segmentation=cut, table_parts=({},) * tables)
+
+
+INPUTS = st.sampled_from([None, 0, 1, 3])
+"""Files, or a segmentation with so many parts of tables."""
 
 
 class Pipeline:
     """A run whose builds do nothing; its queue delivers as the caller says."""
 
-    def __init__(self, shape: tuple[int, int, int], test: bool = False, schema: int = 3) -> None:
-        self.record = RunRecord("g", "r", "g", None, 1, shape, "e", "c", schema=schema, test=test)
+    def __init__(
+        self, shape: tuple[int, int, int], test: bool = False, schema: int = 3, tables: int | None = None
+    ) -> None:
+        self.record = record_of(shape, test, schema, tables)
         self.sources, self.completion, self.queue = Sources(), CountedCompletion(), Messages()
         table = MemoryTable()
         self.run = OpenRun(self.record, self.sources, table, self.completion)
         start(self.record, self.sources.scratch, table, self.queue, [])
 
     def work(self, data: bytes) -> None:
-        """What a worker does with a message."""
+        """What a worker does with a message, and beside it."""
         work_on(self.run, Message.decode(data).chunk, self.queue, lambda: 0.0)
+        self.feed()
+
+    def feed(self) -> None:
+        """More of the lowest layer is queued, if it may be."""
+        feed(self.record, self.sources.scratch, self.completion, self.queue, 2.0, least=10)
 
     def drain(self, rng: random.Random) -> None:
         """Works off the queue in any order."""
@@ -134,9 +159,15 @@ class Pipeline:
 class Deliveries(RuleBasedStateMachine):
     """Deliveries in any order, twice, cut short at any point, and lost messages with a resume after them."""
 
-    @initialize(shape=shapes, test=st.booleans(), schema=st.sampled_from([2, 3]), seed=st.integers(0, 2**32 - 1))
-    def begin(self, shape: tuple[int, int, int], test: bool, schema: int, seed: int) -> None:
-        self.pipeline, self.rng, self.lost = Pipeline(shape, test, schema), random.Random(seed), False
+    @initialize(
+        shape=shapes,
+        test=st.booleans(),
+        schema=st.sampled_from([2, 3]),
+        tables=INPUTS,
+        seed=st.integers(0, 2**32 - 1),
+    )
+    def begin(self, shape: tuple[int, int, int], test: bool, schema: int, tables: int | None, seed: int) -> None:
+        self.pipeline, self.rng, self.lost = Pipeline(shape, test, schema, tables), random.Random(seed), False
 
     @precondition(lambda self: self.pipeline.queue.bag)
     @rule(count=st.integers(1, 20))
@@ -186,6 +217,7 @@ class Deliveries(RuleBasedStateMachine):
             return
         run = self.pipeline
         if not is_finished(run.record, run.completion):
+            run.feed()
             assert run.queue.bag
 
     def teardown(self) -> None:
@@ -195,6 +227,7 @@ class Deliveries(RuleBasedStateMachine):
         run = self.pipeline
         if self.lost:
             resume(run.record, run.sources.scratch, run.completion, run.queue)
+            run.feed()
         run.drain(self.rng)
         plan = run.record.plan
         assert is_finished(run.record, run.completion)
@@ -207,40 +240,44 @@ TestDeliveries = Deliveries.TestCase
 
 
 @examples(60)
-@given(shapes, st.booleans(), st.sampled_from([2, 3]), st.integers(0, 2**32 - 1))
+@given(shapes, st.booleans(), st.sampled_from([2, 3]), INPUTS, st.integers(0, 2**32 - 1))
 def test_operations_are_those_of_the_report(
-    shape: tuple[int, int, int], test: bool, schema: int, seed: int
+    shape: tuple[int, int, int], test: bool, schema: int, tables: int | None, seed: int
 ) -> None:
     """Without repetitions a run updates as many completion records as `plan` says, layer by layer.
 
-    A chunk costs at most 4 updates, and each that waits one note more that it was published.
+    A chunk costs at most 4 updates (a cut 7), and each that waits one note more that it was published.
     """
-    run = Pipeline(shape, test, schema)
+    run = Pipeline(shape, test, schema, tables)
     run.drain(random.Random(seed))
     with TemporaryDirectory() as folder:
         config = dataset(Path(folder), graph_config__CHUNK_SIZE=[8, 8, 8], chunkedgraph_ingest__schema=schema)
     facts = VolumeFacts((0, 0, 0), tuple(8 * length for length in shape), (1.0, 1.0, 1.0))
     plan = make_plan(config, facts, test)
+    plan = replace(plan, grid=run.record.plan.grid, tables=run.record.plan.tables)
     assert plan == run.record.plan
     report = describe(plan, config, facts)
     assert {layer.layer: layer.transactions for layer in report.layers} == dict(run.completion.completed)
-    assert report.transactions == run.completion.completed.total() <= 4 * report.chunks
+    assert report.transactions == run.completion.completed.total() <= (4 if tables is None else 7) * report.chunks
     assert run.completion.published == report.records - 1
     assert set(run.sources.started.values()) == {1}
 
 
 @examples(60)
-@given(shapes, st.booleans())
-def test_dependencies_and_dependents_answer_each_other(shape: tuple[int, int, int], test: bool) -> None:
-    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, which know it."""
-    plan = RunRecord("g", "r", "g", None, 1, shape, "e", "c", test=test).plan
+@given(shapes, st.booleans(), INPUTS)
+def test_dependencies_and_dependents_answer_each_other(
+    shape: tuple[int, int, int], test: bool, tables: int | None
+) -> None:
+    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, 7 for a cut, which know
+    it."""
+    plan = record_of(shape, test, 3, tables).plan
     waits: Counter[Chunk] = Counter()
     for layer in plan.layers:
         for index in range(plan.total(layer)):
             chunk = plan.chunk_at(layer, index)
             dependencies, dependents = plan.dependencies(chunk), plan.dependents(chunk)
             assert len(set(dependencies)) == len(dependencies) <= 32
-            assert len(set(dependents)) == len(dependents) <= 4
+            assert len(set(dependents)) == len(dependents) <= (7 if layer == 1 else 4)
             assert {other.layer for other in dependencies} <= {layer - 1}
             assert all(other in plan for other in dependencies)
             assert all(chunk in plan.bits(other) for other in dependents)

@@ -25,12 +25,13 @@ from tests.examples import examples
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 3))
 
 
-def plan_of(shape: tuple[int, int, int], test: bool = False) -> Plan:
-    grid = Grid(shape)
-    return Plan(grid, IdLayout(grid.layer_count), test=test)
+def plan_of(shape: tuple[int, int, int], test: bool = False, tables: int | None = None) -> Plan:
+    """The plan of a grid; with a number of `tables` (0 too) its chunks are cut out of a segmentation."""
+    grid = Grid(shape, 2 if tables is None else 1)
+    return Plan(grid, IdLayout(grid.layer_count), test=test, tables=tables or 0)
 
 
-plans = st.builds(plan_of, shapes, st.booleans())
+plans = st.builds(plan_of, shapes, st.booleans(), st.sampled_from([None, 0, 1, 5]))
 PLANS = examples(40)
 
 
@@ -124,6 +125,9 @@ def test_first_dependent_has_the_chunk_as_child(plan: Plan) -> None:
     """The first record that a completion goes to is the parent's, where it counts as progress once."""
     for chunk in every_chunk(plan):
         first, *others = plan.dependents(chunk)
+        if chunk.layer == 0:
+            assert (first, others) == (plan.chunk_at(1, 0), [])
+            continue
         assert first == plan.end if chunk == plan.top else chunk in plan.grid.children(first)
         assert not any(chunk in plan.grid.children(other) for other in others)
 
@@ -131,9 +135,11 @@ def test_first_dependent_has_the_chunk_as_child(plan: Plan) -> None:
 @given(plans, st.integers(0, 2**32 - 1))
 @PLANS
 def test_any_order_reaches_the_end(plan: Plan, seed: int) -> None:
-    """Chunks finished in any order make every chunk of the plan ready once, and the end last."""
+    """Chunks finished in any order make every chunk of the plan ready once, and the end last; cuts begin all at once,
+    when the tables are sorted."""
     rng = random.Random(seed)
-    queue = [plan.chunk_at(2, index) for index in range(plan.total(2))]
+    fed = [plan.chunk_at(plan.fed, index) for index in range(plan.total(plan.fed))]
+    queue = [plan.chunk_at(0, index) for index in range(plan.tables)] or fed
     done: dict[Chunk, int] = {}
     built: list[Chunk] = []
     while queue:
@@ -143,7 +149,7 @@ def test_any_order_reaches_the_end(plan: Plan, seed: int) -> None:
             bits = plan.bits(waiting)
             done[waiting] = done.get(waiting, 0) | 1 << bits[chunk]
             if done[waiting] == (1 << len(bits)) - 1 and waiting != plan.end:
-                queue.append(waiting)
+                queue += fed if waiting.layer == 1 else [waiting]
     assert sorted(built) == sorted(every_chunk(plan))
     assert built[-1] == plan.top and done[plan.end] == 1
 

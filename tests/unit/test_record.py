@@ -15,8 +15,9 @@ from shared.plan.grid import Chunk, Grid
 from shared.plan.ids import IdLayout
 from shared.plan.names import NAME, TABLE_NAME
 from shared.plan.raw_input import DATA_VERSIONS, RawInput
+from shared.plan.segmentation import Segmentation
 from shared.run.messages import Message
-from shared.run.record import RunRecord
+from shared.run.record import OUTPUTS, RunRecord
 from shared.run.record_versions import RECORD_VERSION
 from tests.unit.test_messages import anything
 
@@ -48,7 +49,26 @@ RAW = dataclasses.replace(
     written=("components",),
     prepare=True,
 )
-"""The same, reading raw output, as the golden file v2-raw.json."""
+"""The same, reading raw output, as the golden file v3-raw.json."""
+
+CUT = dataclasses.replace(
+    RECORD,
+    segmentation=Segmentation(
+        "gs://bucket/fragments",
+        "gs://bucket/ws",
+        (-5, 0, 7),
+        (600, 300, 70),
+        (128, 128, 64),
+        (8.0, 8.0, 40.0),
+        mip=1,
+        scores=("gs://bucket/edges.parquet",),
+        threshold=0.25,
+        affinities="gs://bucket/affinities",
+    ),
+    table_parts=({"rows": 3},),
+    written=OUTPUTS,
+)
+"""The same, cutting a segmentation, as the golden file v3-segmentation.json."""
 
 GOLDEN = (RECORDS / f"v{RECORD_VERSION}.json").read_bytes().rstrip()
 FILE = "gs://bucket/scratch/fly_v1/run.json"
@@ -103,11 +123,17 @@ def test_golden_bytes() -> None:
     assert RunRecord.decode(GOLDEN, FILE) == RECORD
 
 
-def test_golden_bytes_of_a_run_from_raw_output() -> None:
-    """A run that reads raw output is the same after an update, too."""
-    golden = (RECORDS / "v2-raw.json").read_bytes().rstrip()
-    assert RAW.encode() == golden
-    assert RunRecord.decode(golden, FILE) == RAW
+@pytest.mark.parametrize(("name", "record"), [("raw", RAW), ("segmentation", CUT)])
+def test_golden_bytes_of_other_inputs(name: str, record: RunRecord) -> None:
+    """A run that reads raw output, or a segmentation, is the same after an update, too."""
+    golden = (RECORDS / f"v{RECORD_VERSION}-{name}.json").read_bytes().rstrip()
+    assert record.encode() == golden
+    assert RunRecord.decode(golden, FILE) == record
+
+
+def test_raw_output_in_an_older_version() -> None:
+    """So is one that an older release began."""
+    assert RunRecord.decode((RECORDS / "v2-raw.json").read_bytes(), FILE) == RAW
 
 
 @pytest.mark.parametrize("version", range(1, RECORD_VERSION + 1))

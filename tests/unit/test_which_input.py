@@ -149,9 +149,9 @@ def test_looking_into_folders(raw_folder: Path, tmp_path: Path) -> None:
 def test_the_note_comes_back(raw_folder: Path) -> None:
     """What stands beside the files is the same when it is read; another run does not make them other files."""
     one = note(raw_folder, False)
-    assert MadeFrom.decode(one.encode(), "f") == one
+    assert MadeFrom.decode(one.encode(), f"f/{FROM_RAW}") == one
     assert one.same_files(replace(one, graph="other", run="r2", complete=True, made_by="2.0"))
-    for other in ({"shape": (3, 1, 1)}, {"spatial_bits": 9}, {"raw": input_of(raw_folder, 3)}):
+    for other in ({"shape": (3, 1, 1)}, {"spatial_bits": 9}, {"source": input_of(raw_folder, 3)}):
         assert not one.same_files(replace(one, **other))
 
 
