@@ -2,7 +2,7 @@
 
 Invariants: a box comes back whole, or an error says why: DataError for what is damaged or not there, anything else
 as cloud-volume raises it, which says nothing of the data. Blocks of a volume that is written do not reach over
-chunk borders, so no two chunks write one object; the same voxels are written as the same bytes. """
+chunk borders, so no two chunks write one object; the same voxels are written as the same bytes."""
 
 from __future__ import annotations
 

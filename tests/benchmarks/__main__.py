@@ -17,11 +17,11 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, grids, raw
+from tests.benchmarks import building, chunks, cuts, grids, raw
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
-NAMES = ("write", "chunk", "raw", "parents", "boundary", "queue", "coordination")
+NAMES = ("write", "chunk", "raw", "cut", "parents", "boundary", "queue", "coordination")
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def empty_table() -> Iterator[tuple[Endpoints, int]]:
 def main(
     names: tuple[str, ...], dataset: Path, out: Path, threads: int, rounds: int, sides: str, pairs: str, total: int
 ) -> None:
-    """Measure all, or what NAMES say: write, chunk, raw, parents, boundary, queue, coordination."""
+    """Measure all, or what NAMES say: write, chunk, raw, cut, parents, boundary, queue, coordination."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
     def write() -> dict[str, object]:
@@ -84,6 +84,7 @@ def main(
         "write": write,
         "chunk": lambda: chunks.measure(REPOSITORY / "build" / "bench", 5),
         "raw": lambda: raw.measure(REPOSITORY / "build" / "bench", 5),
+        "cut": lambda: cuts.measure(REPOSITORY / "build" / "bench" / "cut", 5),
         "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
         "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),
         "queue": queue,
