@@ -33,14 +33,14 @@ class Place:
     inputs: tuple[str, ...] = ()
     """Buckets with edges and components, raw output, or the volumes and tables of a segmentation."""
     outputs: tuple[str, ...] = ()
-    """Buckets that processed files are written to, from raw output or a segmentation, and the volume cut from that."""
+    """Buckets that are written to beside the table: processed files, and the volume cut from a segmentation."""
     dataset: str | None = None
     """As the command named it."""
 
     @property
     def low(self) -> tuple[int, ...]:
         """The layers up to 2: that of the graph's chunks, and below it those that make them of a segmentation."""
-        return tuple(layer for layer in self.layers if layer < 2) + (2,)
+        return (*(layer for layer in self.layers if layer < 2), 2)
 
     @property
     def fed(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from shared.estimate.report import PlanReport, Triple
 from shared.plan.segmentation import Segmentation
 from shared.voxels.volume import stored_block
 
-# ---- measured by make bench: `cut`, CPU time, the best of several, with chunks of 512 x 512 x 128 voxels of uint64 ----
+# ---- measured by make bench: `cut`, the best of several, with a chunk of 512 x 512 x 128 voxels of uint64 ----
 
 CUT_CPU = 0.0
 """Seconds of CPU for a voxel: read, cut, contacts, hand-off and the new voxels written."""

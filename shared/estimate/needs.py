@@ -265,7 +265,7 @@ def _most_planes(report: PlanReport) -> float:
 
 
 def _waits(layer: LayerReport, queued: int, read: int = GETS_A_CHUNK, written: int = 1) -> float:
-    """Seconds that all chunks of a layer wait; `queued` parents are published on the way. A chunk has `read` rounds of
+    """Seconds that all chunks of a layer wait; `queued` parents are published on the way. Each has `read` rounds of
     reading, and writes to the table `written` times."""
     each = read * GET_SECONDS + written * WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS
     return layer.chunks * each + layer.transactions * RECORD_SECONDS + queued * (MESSAGE_SECONDS + RECORD_SECONDS)

@@ -44,7 +44,7 @@ class Operations:
     reads_a_look: int = 0
     """Firestore reads that one look at the progress of all layers is charged for."""
     input_gets: int = 0
-    """Edge and component files asked for, parts of shards of raw output, or blocks of volumes and parts of tables."""
+    """Edge and component files asked for, parts of shards, or blocks of volumes and ranges of sorted tables."""
     handoff_gets: int = 0
     """Hand-offs read."""
     puts: int = 0

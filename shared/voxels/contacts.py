@@ -76,8 +76,8 @@ def contacts_across(
 
 
 def _summed(parts: list[_Touching]) -> Contacts:
-    """One contact a pair, from all faces. A sparse matrix sums them, five times as fast as sorting does, and rows of
-    faces of one pair, which are the rule, are one entry of it."""
+    """One contact a pair, from all faces. A sparse matrix sums them, five times as fast as sorting does; a row of
+    faces of one pair, as most are in, is one entry of it."""
     from scipy.sparse import coo_matrix
 
     side = 1 + max(int(max(part.low.max(initial=0), part.high.max(initial=0))) for part in parts)

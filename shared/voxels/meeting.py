@@ -52,13 +52,14 @@ def objects_at(pieces: Pieces, objects: npt.NDArray[Any]) -> tuple[Ids, Meeting 
     return found[1:], Meeting(int(pieces.original[int(met[0, 0]) - 1]), listed, (x, y, z), len(first))
 
 
-def _mixed(found: Ids, numbers: npt.NDArray[Any], at_voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The pieces with a voxel whose object is not the one found, in rising order; some voxels at a time, which takes
-    half as long as all at once."""
+def _mixed(found: Ids, numbers: npt.NDArray[np.uint32], at_voxels: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """The pieces with a voxel whose object is not the one found, in rising order. Some voxels at a time, for less
+    memory."""
     pieces = [numbers[:0]]
     for start in range(0, len(numbers), COMPARED_AT_ONCE):
         part = numbers[start : start + COMPARED_AT_ONCE]
         other = found[part] != at_voxels[start : start + COMPARED_AT_ONCE]
         other &= part != 0
         pieces.append(np.unique(part[other]))
-    return np.unique(np.concatenate(pieces))
+    mixed: npt.NDArray[np.uint32] = np.unique(np.concatenate(pieces))
+    return mixed

@@ -44,8 +44,8 @@ def whole_pieces(labels: Labels, background: int = 0) -> Pieces:
     too."""
     import fastremap
 
-    # In the order of memory, as a copy in another order takes longer than all else. Numbers by first voxels come from
-    # one pass without a sort; they are few enough to be sorted by their labels then.
+    # In the order of memory, as a copy in another order takes longer than all else. Numbers by first voxels come
+    # from one pass without a sort; they are few enough to be sorted by their labels then.
     found, firsts = fastremap.renumber(labels.ravel(order="F"), preserve_zero=True, in_place=False)
     listed = np.fromiter(firsts.keys(), np.uint64, len(firsts))
     places = np.fromiter(firsts.values(), np.int64, len(firsts))

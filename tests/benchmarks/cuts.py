@@ -2,8 +2,8 @@
 layer 2 makes of that cut and the six around it.
 
 The chunk is of 512 x 512 x 128 voxels of uint64 and has some 33,000 supervoxels without gaps, all of which touch
-others: the nearest of points of which each cell of a grid has one. It stands in the middle of 27 chunks of which the
-others hold nothing; as the cuts behind its faces its own is taken, which has planes of the same size.
+others: the nearest of points of which each cell of a grid has one. It stands in the middle of 27 chunks of which
+the others hold nothing; as the cuts behind its faces its own is taken, which has planes of the same size.
 """
 
 from __future__ import annotations
@@ -143,11 +143,7 @@ def _layer2(name: str, way: Segmentation, repeats: int) -> dict[str, object]:
     around = [MIDDLE, *record.plan.grid.neighbours(MIDDLE).values()]
 
     def decoded() -> dict[Chunk, Cut]:
-        cut = decode_cut(data, "-", MIDDLE)
-        return {
-            chunk: replace(cut if chunk == MIDDLE else decode_cut(data, "-", MIDDLE), chunk=chunk)
-            for chunk in around
-        }
+        return {chunk: replace(decode_cut(data, "-", MIDDLE), chunk=chunk) for chunk in around}
 
     chunk, cuts = MIDDLE._replace(layer=2), decoded()
     source = SegmentationSource(way, record.plan, lambda _: cuts, "-", tables)
@@ -224,7 +220,7 @@ class _Stored:
 
 
 def _labels() -> Voxels:
-    """The supervoxel at each voxel, (x, y, z): the nearest of the points of 27 cells, by ids as volumes have them."""
+    """The supervoxel at each voxel, (x, y, z): the nearest of the points of 27 cells, by ids in no order."""
     random = np.random.default_rng(1)
     cells = [-(-length // cell) + 2 for length, cell in zip(SIZE, CELL, strict=True)]
     points = np.stack(np.meshgrid(*map(np.arange, cells), indexing="ij"), axis=-1).astype(np.float32) - 1
