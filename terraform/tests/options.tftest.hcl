@@ -151,6 +151,20 @@ run "a_budget" {
   }
 }
 
+run "volumes_of_others" {
+  command = plan
+  variables {
+    lowest_layer    = 1
+    input_buckets   = ["theirs"]
+    output_buckets  = ["theirs"]
+    foreign_buckets = ["theirs"]
+  }
+  assert {
+    condition     = output.readers == ["serviceAccount:chunkedgraph-ingest-l1@any-project.iam.gserviceaccount.com"] && output.writers == [for layer in [1, 2, 4] : "serviceAccount:chunkedgraph-ingest-l${layer}@any-project.iam.gserviceaccount.com"]
+    error_message = "it must be said who reads the volumes, and who writes what stands beside the table"
+  }
+}
+
 run "other_names" {
   variables {
     prefix          = "second-lab"
@@ -178,7 +192,7 @@ run "other_names" {
     error_message = "everything must be in the region that is given"
   }
   assert {
-    condition     = join(",", keys(google_storage_bucket_iam_member.worker_input)) == "ours" && join(",", output.readers) == "serviceAccount:second-lab-l2@any-project.iam.gserviceaccount.com"
+    condition     = join(",", keys(google_storage_bucket_iam_member.worker_input)) == "ours 2" && join(",", output.readers) == "serviceAccount:second-lab-l2@any-project.iam.gserviceaccount.com"
     error_message = "in buckets of others nothing can be granted, so it must be said who needs to read"
   }
   assert {

@@ -23,6 +23,7 @@ run "refused" {
   variables {
     project             = "123456789012"
     layers              = 1
+    lowest_layer        = 3
     tables              = []
     input_buckets       = ["gs://edges"]
     output_buckets      = ["results/of/mine"]
@@ -36,7 +37,7 @@ run "refused" {
     machine             = { max_memory_gib = 64 }
     fleet               = { max = 10001 }
     task                = { timeout_hours = 169 }
-    by_layer            = { "1" = { cpu = 1 } }
+    by_layer            = { "21" = { cpu = 1 } }
     retention_days      = 32
     handoff_days        = 7
     no_progress_minutes = 1
@@ -45,6 +46,7 @@ run "refused" {
   expect_failures = [
     var.project,
     var.layers,
+    var.lowest_layer,
     var.tables,
     var.input_buckets,
     var.output_buckets,
@@ -71,13 +73,14 @@ run "refused_for_another_reason" {
   variables {
     project             = "my_project"
     layers              = 4.5
+    lowest_layer        = 1.5
     tables              = ["fly/tables/other"]
     prefix              = "goog-ingest"
     bigtable_cluster    = { zone = "z", cpu_target = 95 }
     subnet_range        = "everything"
     machine             = { growth = 0.5 }
     image               = "ingest"
-    layer_tasks         = { "1" = 5 }
+    layer_tasks         = { "21" = 5 }
     fleet               = { factor = 1 }
     task                = { max_retries = 11 }
     by_layer            = { "3" = { cpu = 3 } }
@@ -88,6 +91,7 @@ run "refused_for_another_reason" {
   expect_failures = [
     var.project,
     var.layers,
+    var.lowest_layer,
     var.tables,
     var.prefix,
     var.bigtable_cluster,

@@ -143,6 +143,21 @@ run "dispatch_is_told" {
   }
 }
 
+run "layers_below_the_graph" {
+  command = plan
+  variables {
+    lowest_layer     = 0
+    layers           = 3
+    layer_memory_gib = { "1" = 2.5 }
+    layer_tasks      = { "0" = 7 }
+    by_layer         = { "1" = { max = 300 } }
+  }
+  assert {
+    condition     = { for fleet in local.fleets : fleet.layers[0] => "${fleet.memory_gib} ${fleet.max}" } == { "0" = "2 7", "1" = "2.5 300", "2" = "2 500", "3" = "4 125" }
+    error_message = "layers below 2 must have no more than layer 2, but for what the plan or an override says"
+  }
+}
+
 run "two_digits" {
   command = plan
   variables {

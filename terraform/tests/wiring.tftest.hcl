@@ -313,7 +313,7 @@ run "nobody_has_the_project" {
     error_message = "workers must reach the named tables, and no other table of the instance"
   }
   assert {
-    condition     = { for bucket, its in google_storage_bucket_iam_member.worker_input : bucket => "${its.role} ${its.member}" } == { for bucket in ["edges-bucket", "components-bucket"] : bucket => "roles/storage.objectViewer serviceAccount:chunkedgraph-ingest-l2@any-project.iam.gserviceaccount.com" }
+    condition     = { for key, its in google_storage_bucket_iam_member.worker_input : key => "${its.role} ${its.member}" } == { for bucket in ["edges-bucket", "components-bucket"] : "${bucket} 2" => "roles/storage.objectViewer serviceAccount:chunkedgraph-ingest-l2@any-project.iam.gserviceaccount.com" }
     error_message = "layer 2 must be able to read the inputs, and need not write them"
   }
   assert {
@@ -333,5 +333,52 @@ run "tasks_take_the_way_that_cloud_run_has" {
   assert {
     condition     = length(google_bigtable_instance.this) == 0 && length(google_billing_budget.this) == 0
     error_message = "an instance that exists is taken as it is, and a budget is an option"
+  }
+}
+
+# A dataset that is a segmentation has layer 1, where its chunks are cut; one with tables layer 0 too. tests/terraform
+# reads the state that these two leave as well.
+run "a_segmentation" {
+  variables {
+    lowest_layer = 1
+  }
+  assert {
+    condition = alltrue([for made in [google_pubsub_topic.layer, google_pubsub_subscription.layer, google_cloud_run_v2_job.layer] :
+    toset(keys(made)) == toset(["1", "2", "3", "4", "5", "6"])])
+    error_message = "there must be a topic, a subscription and a job for the cuts too"
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.layer["1"].name == "chunkedgraph-ingest-l1" && join(" ", google_cloud_run_v2_job.layer["1"].template[0].template[0].containers[0].args) == "--layers 1 --processes 1"
+    error_message = "the job of the cuts works on them alone"
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.worker_next["1"].topic == "chunkedgraph-ingest-l2" && { for key, its in google_pubsub_topic_iam_member.worker_feeds : key => "${its.topic} ${its.member}" } == { "2 1" = "chunkedgraph-ingest-l1 serviceAccount:chunkedgraph-ingest-l2@any-project.iam.gserviceaccount.com" }
+    error_message = "who cuts queues layer 2, and layer 2 queues the next part of the cuts too"
+  }
+  assert {
+    condition     = contains(keys(google_firestore_field.exempt), "layer2") && contains(keys(google_firestore_field.asked), "layer2.children") && !contains(keys(google_firestore_field.exempt), "layer1")
+    error_message = "chunks of layer 2 wait now, so they have records"
+  }
+  assert {
+    condition     = [for fleet in jsondecode(nonsensitive(google_storage_bucket_object.fleets.content)).fleets : fleet.layers[0]] == [1, 2, 3, 4, 5, 6]
+    error_message = "dispatch must know of the cuts"
+  }
+}
+
+run "a_segmentation_with_tables" {
+  variables {
+    lowest_layer = 0
+  }
+  assert {
+    condition     = keys(google_cloud_run_v2_job.layer) == ["0", "1", "2", "3", "4", "5", "6"] && google_pubsub_topic_iam_member.worker_next["0"].topic == "chunkedgraph-ingest-l1"
+    error_message = "there must be a job that sorts tables, and then queues the first of the cuts"
+  }
+  assert {
+    condition     = keys(google_pubsub_topic_iam_member.worker_feeds) == ["0 2", "2 1"] && !contains(keys(google_bigtable_instance_iam_member.worker_tables), "0")
+    error_message = "layers up to 2 feed each other's runs; those below it write no rows"
+  }
+  assert {
+    condition     = contains(keys(google_firestore_field.exempt), "layer1")
+    error_message = "the first of the cuts waits for the tables"
   }
 }

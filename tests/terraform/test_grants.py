@@ -35,22 +35,31 @@ NAMES = {
     "output": ["processed-bucket"],
     "root": ["6"],
 }
-"""What the placeholders of the README stand for in tests/wiring.tftest.hcl."""
+"""What the placeholders of the README stand for in tests/wiring.tftest.hcl, but those of layers."""
 
 ROOT = 6
+LOWEST = {2: "all", 1: "a_segmentation", 0: "a_segmentation_with_tables"}
+"""Of each lowest layer the run there that has it."""
 Grant = tuple[str, str, str]
 """Account without domain, role, target."""
 
 
-def documented() -> set[Grant]:
+def documented(lowest: int) -> set[Grant]:
     """The grants of the README's table, each placeholder filled in with all that it stands for."""
+    low = range(lowest, 3)
+    names = NAMES | {
+        "g": list(map(str, range(2, ROOT + 1))),
+        "low": list(map(str, low)),
+        "fed": [str(layer) for layer in low if layer > 0],
+        "reader": [str(layer) for layer in low if layer < 2] or ["2"],
+    }
     table = (FOLDER / "README.md").read_text().split("## Who may do what")[1].split("\n## ")[0]
     grants: set[Grant] = set()
     for row in re.findall(r"^\| `(.+?)` \| `(roles/.+?)` \| (.+?) \|", table, re.MULTILINE):
         text = "\t".join(row).replace("`", "")
-        used = [name for name in NAMES if f"{{{name}}}" in text]
-        layers = range(2, ROOT if "{n+1}" in text else ROOT + 1) if "{n" in text else [0]
-        for layer, *values in itertools.product(layers, *(NAMES[name] for name in used)):
+        used = [name for name in names if f"{{{name}}}" in text]
+        layers = range(lowest, ROOT if "{n+1}" in text else ROOT + 1) if "{n}" in text else [0]
+        for layer, *values in itertools.product(layers, *(names[name] for name in used)):
             filled = text.replace("{n}", str(layer)).replace("{n+1}", str(layer + 1))
             for name, value in zip(used, values, strict=True):
                 filled = filled.replace(f"{{{name}}}", str(value))
@@ -103,15 +112,30 @@ def made(resources: list[Resource]) -> set[Grant]:
     return grants
 
 
-def test_readme_has_every_grant(resources: list[Resource]) -> None:
+@pytest.mark.parametrize("lowest", LOWEST)
+def test_readme_has_every_grant(outcome: Outcome, lowest: int) -> None:
     """The table has each grant that is made, for each layer, table and bucket, and no other."""
-    told, there = documented(), made(resources)
+    told, there = documented(lowest), made(outcome.states[LOWEST[lowest]])
     assert len(there) > 30
     assert sorted(told - there) == [], "in the README, but nobody gets it"
     assert sorted(there - told) == [], "not in the README"
 
 
-def test_doctor_looks_for_every_grant() -> None:
+def test_layers_below_the_graph_have_no_rows(outcome: Outcome) -> None:
+    """Workers that cut chunks or sort tables reach no table, and with them layer 2 reads no input any more; who cuts
+    writes the volume, and who sorts tables writes nothing beside the scratch bucket."""
+    there = made(outcome.states[LOWEST[0]])
+    prefix = NAMES["prefix"][0]
+    rows = {account for account, role, _ in there if role == "roles/bigtable.user"}
+    assert rows == {f"{prefix}-l{layer}" for layer in range(2, ROOT + 1)}
+    reads = {account for account, role, on in there if on == "bucket edges-bucket"}
+    writes = {account for account, role, on in there if on == "bucket processed-bucket"}
+    assert reads == {f"{prefix}-l0", f"{prefix}-l1"}
+    assert writes == {f"{prefix}-l1", f"{prefix}-l2", f"{prefix}-l{ROOT}"}
+
+
+@pytest.mark.parametrize("lowest", LOWEST)
+def test_doctor_looks_for_every_grant(lowest: int) -> None:
     """What `doctor` asks for is the table: each account, role and resource, and no other."""
     place = Place(
         project="any-project",
@@ -120,13 +144,13 @@ def test_doctor_looks_for_every_grant() -> None:
         region="us-central1",
         instance="graphs",
         scratch="any-project-chunkedgraph-ingest-scratch",
-        layers=tuple(range(2, ROOT + 1)),
+        layers=tuple(range(lowest, ROOT + 1)),
         tables=tuple(NAMES["table"]),
         inputs=tuple(NAMES["input"]),
         outputs=tuple(NAMES["output"]),
     )
-    looked_for = [(one.account, one.role, one.on) for one in grants(place, NAMES["number"][0], ROOT)]
-    assert sorted(looked_for) == sorted(documented())
+    looked_for = [(one.account, one.role, one.on) for one in grants(place, NAMES["number"][0])]
+    assert sorted(looked_for) == sorted(documented(lowest))
 
 
 def test_grants_add_and_never_replace(outcome: Outcome) -> None:

@@ -80,7 +80,7 @@ def test_every_variable_says_what_it_is() -> None:
 
 def test_example_works(terraform: Command, folder: Path) -> None:
     """With all its settings, the example is a configuration that can be planned."""
-    outcome = planned(terraform, folder, "example.tfvars", switched_on(), "length(local.fleets) == var.layers - 1")
+    outcome = planned(terraform, folder, "example.tfvars", switched_on(), "length(local.fleets) == var.layers - var.lowest_layer + 1")
     assert not outcome.problems, "\n".join(outcome.problems)
     assert list(outcome.runs.values()) == ["pass"]
 
