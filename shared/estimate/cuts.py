@@ -14,36 +14,39 @@ from shared.voxels.volume import stored_block
 
 # ---- measured by make bench: `cut`, the best of several, with a chunk of 512 x 512 x 128 voxels of uint64 ----
 
-CUT_CPU = 0.0
-"""Seconds of CPU for a voxel: read, cut, contacts, hand-off and the new voxels written."""
-OBJECTS_CPU = 0.0
+CUT_CPU = 75e-9
+"""Seconds of CPU for a voxel: read, cut, contacts, hand-off and the new voxels written; 2.3 to 2.6 s for the chunk."""
+OBJECTS_CPU = 14e-9
 """More for a voxel where there is a volume of objects."""
-AFFINITIES_CPU = 0.0
+AFFINITIES_CPU = 26e-9
 """More for a voxel with three affinities."""
 
-CUT_BYTES = 0.0
-"""Memory for a voxel of the chunk."""
-OBJECTS_BYTES = 0.0
-AFFINITIES_BYTES = 0.0
-"""More with these volumes."""
-PIECE_BYTES = 0.0
+CUT_BYTES = 26.0
+"""Memory for a voxel of the chunk; with supervoxels 880 to 990 MB for it."""
+OBJECTS_BYTES = 12.0
+AFFINITIES_BYTES = 12.0
+"""More with these volumes; 1.25 and 1.62 GB for the chunk."""
+PIECE_BYTES = 3000.0
 """And for each supervoxel, with its contacts."""
+LIBRARY_BYTES = 85e6
+"""Memory of the libraries for voxels, which other layers do without."""
 
-PIECE_HANDOFF = 0.0
-"""Bytes of a stored cut for each supervoxel: its label, object, size and contacts."""
-PLANE_HANDOFF = 0.0
-"""And for each voxel of its faces; affinities there are four bytes more, which do not shrink."""
-AFFINITY_HANDOFF = 0.0
+PIECE_HANDOFF = 40.0
+"""Bytes of a stored cut for each supervoxel: its label, object and size, and seven contacts."""
+PLANE_HANDOFF = 0.3
+"""And for each voxel of its faces."""
+AFFINITY_HANDOFF = (24.0, 2.0)
+"""More of both with affinities."""
 
-VOXEL_STORED = 0.0
+VOXEL_STORED = 0.15
 """Bytes of the new volume for a voxel, as compressed_segmentation in gzip."""
 
-SOURCE_CPU = 0.0
-"""Seconds of CPU in layer 2 for each supervoxel: seven cuts decoded, edges, components, and both files written."""
-SOURCE_BYTES = (0.0, 0.0)
-"""Memory of that, for each supervoxel of its own cut, and for each voxel of its faces."""
-FILE_BYTES = 0.0
-"""Of both files, for each supervoxel."""
+SOURCE_CPU = 6e-6
+"""Seconds of CPU in layer 2 for each supervoxel: seven cuts decoded, edges, components, and both files made."""
+SOURCE_BYTES = (2500.0, 30.0)
+"""Memory of that, for each supervoxel of its own cut, and for each voxel of its faces; 115 to 140 MB."""
+FILE_BYTES = 50.0
+"""Of both files, for each supervoxel; 73 with affinities, which do not shrink."""
 
 # ---- measured by make bench: `tables` ----
 
@@ -98,9 +101,11 @@ def cut_bytes(segmentation: Segmentation) -> float:
     return CUT_BYTES + more + AFFINITIES_BYTES * (segmentation.affinities is not None)
 
 
-def plane_handoff(segmentation: Segmentation) -> float:
-    """Bytes of a stored cut for each voxel of its faces. Of two that touch one has the affinities."""
-    return PLANE_HANDOFF + AFFINITY_HANDOFF / 2 * (segmentation.affinities is not None)
+def handoff_bytes(segmentation: Segmentation, pieces: float, planes: float) -> float:
+    """Bytes of stored cuts of so many supervoxels, and voxels of faces."""
+    more = AFFINITY_HANDOFF if segmentation.affinities is not None else (0.0, 0.0)
+    # Of two faces that touch one has the affinities.
+    return pieces * (PIECE_HANDOFF + more[0]) + planes * (PLANE_HANDOFF + more[1] / 2)
 
 
 def rounds(blocks: int) -> int:

@@ -187,6 +187,7 @@ def _cuts(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
     total = layer.chunks * most if report.test else prod(report.voxels)
     planes = layer.chunks * _most_planes(report) if report.test else faces(report, 2)
     fixed, each = cuts.cut_cpu(cut)
+    memory = cuts.LIBRARY_BYTES + most * cuts.cut_bytes(cut)
     reads, writes = cuts.rounds(cuts.blocks_read(report)), cuts.rounds(cuts.blocks_written(report))
     waits = layer.chunks * (reads * GET_SECONDS + writes * PUT_SECONDS)
     if cut.tables:
@@ -196,10 +197,10 @@ def _cuts(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (fixed + AROUND_CPU) + total * each,
         wait_seconds=_waits(layer, queued, read=0, written=0) + waits,
-        memory_gib=_gib((most * cuts.cut_bytes(cut), cuts.PIECE_BYTES), supervoxels(most), layer.chunks),
+        memory_gib=_gib((memory, cuts.PIECE_BYTES), supervoxels(most), layer.chunks),
         rows=0,
         row_bytes=0,
-        handoff_bytes=supervoxels(total) * cuts.PIECE_HANDOFF + planes * cuts.plane_handoff(cut),
+        handoff_bytes=cuts.handoff_bytes(cut, supervoxels(total), planes),
         stored_bytes=total * cuts.VOXEL_STORED * report.watershed,
     )
 

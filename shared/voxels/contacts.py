@@ -6,6 +6,7 @@ order."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -45,17 +46,14 @@ def contacts_inside(
 ) -> Contacts:
     """The contacts within a chunk, the smaller number first; `affinities` (x, y, z, 3) are of a voxel and the one
     below it along each axis."""
-    found, filled = [], numbers != 0
+    # Flat, in the order of memory: a neighbour along an axis is so many places further on.
+    flat, found = numbers.ravel(order="F"), []
+    filled = flat != 0
     for axis in AXES:
-        below = tuple(slice(None, -1) if at == axis else slice(None) for at in AXES)
-        above = tuple(slice(1, None) if at == axis else slice(None) for at in AXES)
-        low, high = numbers[below], numbers[above]
-        # Arrays run fastest along x, so their transposes are read.
-        there = (low != high).T
-        there &= filled[below].T
-        there &= filled[above].T
-        ends = low.T[there], high.T[there]
-        weights = None if affinities is None else affinities[..., axis][above].T[there]
+        at = _faces(flat, filled, numbers.shape, axis)
+        above = at + prod(numbers.shape[:axis])
+        weights = None if affinities is None else affinities[..., axis].ravel(order="F")[above]
+        ends = flat[at], flat[above]
         found.append(_Touching(np.minimum(*ends), np.maximum(*ends), resolution[axis], weights))
     return _summed(found)
 
@@ -73,6 +71,19 @@ def contacts_across(
     there = ((lower != 0) & (upper != 0)).T
     weights = None if affinities is None else affinities.T[there]
     return _summed([_Touching(lower.T[there], upper.T[there], size, weights)])
+
+
+def _faces(flat: Flat, filled: npt.NDArray[np.bool_], shape: tuple[int, ...], axis: int) -> npt.NDArray[np.int64]:
+    """The places of voxels whose neighbour along an axis is of another piece, both `filled`."""
+    step = prod(shape[:axis])
+    there = np.zeros(len(flat), dtype=bool)
+    found = there[: max(0, len(flat) - step)]
+    np.not_equal(flat[: len(found)], flat[step:], out=found)
+    found &= filled[: len(found)]
+    found &= filled[step:]
+    # What is so many places behind the last voxel of a row is no neighbour.
+    there.reshape(shape, order="F")[tuple(-1 if at == axis else slice(None) for at in AXES)] = False
+    return np.flatnonzero(there)
 
 
 def _summed(parts: list[_Touching]) -> Contacts:
