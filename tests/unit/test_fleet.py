@@ -20,7 +20,7 @@ FILE = "gs://b/fleets.json"
 fleets = st.builds(
     Fleet,
     job=st.from_regex(r"\Aprojects/[a-z-]{1,9}/locations/[a-z0-9-]{1,9}/jobs/[a-z][a-z0-9-]{0,9}\Z"),
-    layers=st.just((2, 3)),
+    layers=st.sampled_from([(2, 3), (0,), (1,)]),
     start=st.integers(1, 100),
     factor=st.floats(1.01, 10),
     period=st.integers(1, 10_000),
@@ -58,7 +58,7 @@ def test_the_contract_with_terraform() -> None:
 
 WRONG = {
     "job": ["jobs/x", 7, "projects/p/locations/r/jobs/../x"],
-    "layers": [[], [1], ["2"], None],
+    "layers": [[], [-1], [True], ["2"], None],
     "start": [0, 1.5, True, "10"],
     "max": [9, None, 10.0],
     "factor": [1, 0.5, "2", float("nan"), float("inf")],

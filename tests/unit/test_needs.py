@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
+from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 from shared.run.record import RunRecord
 from shared.work.sources import Sources
@@ -166,6 +168,75 @@ def test_raw_output_takes_more() -> None:
     assert lowest.cpu_seconds > low.cpu_seconds and lowest.wait_seconds > low.wait_seconds
     assert lowest.memory_gib - low.memory_gib > 64 / 1024
     assert (lowest.rows, lowest.handoff_bytes) == (low.rows, low.handoff_bytes)
+
+
+def segmented(*voxels: int, tables: int = 0, test: bool = False, **changes: Any) -> PlanReport:
+    """The report of a segmentation of so many voxels, in chunks of 120 x 100 x 100."""
+    chunk = (120, 100, 100)
+    plan = described(*voxels, chunk=chunk, test=test)[0]
+    plan = dataclasses.replace(plan, grid=dataclasses.replace(plan.grid, lowest=1), tables=tables)
+    dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=list(chunk)))
+    x, y, z = voxels
+    cut = Segmentation("gs://a", "gs://b", (0, 0, 0), (x, y, z), chunk, (8.0, 8.0, 40.0), **changes)
+    written = () if test else ("edges", "components", "watershed")
+    return describe(plan, dataset, VolumeFacts((0, 0, 0), (x, y, z), (8.0, 8.0, 40.0)), False, written, cut)
+
+
+def test_two_cuts_by_hand() -> None:
+    """1.2 million voxels each: CPU, waits, memory, and what is stored of voxels and of cuts, written out."""
+    cut, layer2, _ = needs(segmented(240, 100, 100))
+    assert (cut.layer, cut.chunks, cut.rows, cut.row_bytes) == (1, 2, 0, 0)
+    assert cut.cpu_seconds == pytest.approx(2 * 0.011 + 2.4e6 * 75e-9)
+    # 2 x 2 x 2 blocks are read at once, one is written; a hand-off, an ack, two records; layer 2 is published.
+    assert cut.wait_seconds == pytest.approx(2 * (0.05 + 0.1 + 0.1 + 0.03) + 4 * 0.05 + 2 * (0.03 + 0.05))
+    assert cut.memory_gib == pytest.approx((170e6 + 85e6 + 1.2e6 * 26 + 2 * 1_000 * 3000) / 0.9 / 2**30)
+    assert cut.stored_bytes == pytest.approx(2.4e6 * 0.15)
+    assert cut.handoff_bytes == pytest.approx(2_000 * 40 + 2 * 100 * 100 * 0.3)
+    plain = needs(described(240, 100, 100, chunk=(120, 100, 100))[1])[0]
+    assert layer2.cpu_seconds - plain.cpu_seconds == pytest.approx(2_000 * 6e-6)
+    assert layer2.wait_seconds - plain.wait_seconds == pytest.approx(2 * 2 * 0.1)
+    assert layer2.stored_bytes == pytest.approx(2_000 * 50)
+    assert (layer2.rows, layer2.handoff_bytes) == (plain.rows, plain.handoff_bytes)
+    assert layer2.memory_gib > plain.memory_gib
+
+
+def test_more_volumes_take_more() -> None:
+    """Objects and affinities are read with each chunk, and held beside it; affinities are handed on too."""
+    one, objects, both = (
+        needs(segmented(960, 800, 400, **volumes))[0]
+        for volumes in ({}, {"objects": "gs://o"}, {"objects": "gs://o", "affinities": "gs://f"})
+    )
+    for name in ("cpu_seconds", "memory_gib"):
+        assert getattr(one, name) < getattr(objects, name) < getattr(both, name), name
+    assert one.handoff_bytes == objects.handoff_bytes < both.handoff_bytes
+    assert one.stored_bytes == both.stored_bytes
+
+
+def test_tables_by_hand() -> None:
+    """Parts are sorted side by side, in memory that does not grow with them; of scores one more job joins all, in
+    memory that grows with the supervoxels alone."""
+    mapping = needs(segmented(960, 800, 400, tables=6, mapping=("gs://t",)))[0]
+    scores = needs(segmented(960, 800, 400, tables=7, scores=("gs://t",)))[0]
+    assert (mapping.layer, mapping.chunks, mapping.rows) == (0, 6, 0)
+    assert mapping.cpu_seconds == pytest.approx(6 * (0.011 + 1e7 * 0.45e-6))
+    assert scores.cpu_seconds == pytest.approx(7 * 0.011 + 6 * 1e7 * (0.45e-6 + 0.95e-6))
+    assert mapping.memory_gib == pytest.approx((170e6 + 700e6) / 0.9 / 2**30)
+    largest = needs(segmented(96_000, 80_000, 40_000, tables=7, scores=("gs://t",)))[0]
+    assert mapping.memory_gib == scores.memory_gib < largest.memory_gib
+
+
+def test_a_test_of_a_segmentation_writes_nothing() -> None:
+    """Eight cuts, with no voxel and no file stored beside the table."""
+    cut, layer2, _ = needs(segmented(960, 800, 800, test=True))
+    assert (cut.chunks, layer2.chunks) == (8, 8)
+    assert cut.stored_bytes == layer2.stored_bytes == 0
+    assert cut.memory_gib == needs(segmented(960, 800, 800))[0].memory_gib
+
+
+def test_machines_of_layers_below_the_graph() -> None:
+    """They have as many tasks as layer 2 may have at most, not more with each layer down; the table has no work."""
+    found = schedule(needs(segmented(120 * 200, 100 * 100, 100 * 50, tables=62, mapping=("gs://t",))))
+    assert [(stage.layer, stage.tasks, stage.nodes) for stage in found[:2]] == [(0, 62, 0), (1, 500, 0)]
 
 
 def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

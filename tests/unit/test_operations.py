@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.estimate.bill import MESSAGE_BYTES, pubsub_bytes
+from shared.estimate.cuts import LOOKUP_GETS
 from shared.estimate.operations import BATCH, RAW_PARTS, Operations, operations
-from shared.estimate.report import describe
+from shared.estimate.report import PlanReport, describe
 from shared.gcp.pubsub import queue as pubsub
 from shared.inputs.raw.records import RecordFormat
 from shared.inputs.raw.source import RawAgglomeration
 from shared.inputs.source import ProcessedSource, RawSource
+from shared.memory.backend import MEMORY, MemoryBackend
 from shared.memory.completion import MemoryCompletion
+from shared.operate.begin import begin
+from shared.operate.check import check
 from shared.operate.queueing import start
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
 from shared.plan.grid import Chunk
+from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 from shared.run.messages import Message
 from shared.run.ports import Delivery, Queue, Storage
@@ -29,10 +37,13 @@ from tests.datasets import changed
 from tests.harness import MemoryRun, storage_of
 from tests.raw_runs import RAW, RawRun, agreeing_volume
 from tests.raw_shards import MemoryRanges, raw_of_volume
+from tests.segmentations import Scene, write
 from tests.volumes import random_volume
 
 
-def counted(shape: tuple[int, int, int], test: bool = False, raw: bool = False, written: int = 0) -> Operations:
+def counted(
+    shape: tuple[int, int, int], test: bool = False, raw: bool = False, written: tuple[str, ...] = ()
+) -> Operations:
     """The operations of a plan with a grid of this shape."""
     dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=[10, 10, 10]))
     x, y, z = shape
@@ -165,7 +176,7 @@ def test_counts_are_those_of_a_run(shape: tuple[int, int, int], test: bool) -> N
 
 def test_raw_output_costs_more() -> None:
     """Parts of shards are asked for in the place of files, no more than planned; each chunk writes its files."""
-    plain, raw = counted((3, 2, 1)), counted((3, 2, 1), raw=True, written=2)
+    plain, raw = counted((3, 2, 1)), counted((3, 2, 1), raw=True, written=("edges", "components"))
     assert raw.puts == plain.puts + 2 * 6 and raw.input_gets == RAW_PARTS * 6
     volume = agreeing_volume(6, (3, 2, 1))
     run = RawRun.of_raw(volume, raw_of_volume(volume, version=4))
@@ -175,6 +186,80 @@ def test_raw_output_costs_more() -> None:
         source = RawSource(RawAgglomeration(reader, volume.plan.grid, volume.plan.ids, records))
         Sources(source, run.scratch).build(run.record, chunk)
     assert 6 * 10 < len(reader.asked) <= raw.input_gets
+
+
+@dataclass
+class CountingBackend(MemoryBackend):
+    """All of a run in memory, counted."""
+
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def storage(self, folder: str) -> Storage:
+        """Counts objects in memory: hand-offs, but for what there is one of a run."""
+        found = super().storage(folder)
+        return found if not folder.startswith(MEMORY) else CountingStorage(found, self.seen, "handoff")  # type: ignore[return-value]
+
+    def queue(self, layers: Sequence[int]) -> Queue:
+        """Counts messages."""
+        return CountingQueue(super().queue(layers), self.seen)
+
+    def completion(self, graph: str, run: str) -> MemoryCompletion:
+        """Counts documents."""
+        return self.completions.setdefault((graph, run), CountingCompletion(self.seen))
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_counts_of_a_segmentation(tmp_path: Path, test: bool) -> None:
+    """Cuts are messages, records, transactions and hand-offs too, and their blocks are written; a test of it writes
+    nothing beside its table."""
+    labels = np.random.default_rng(1).integers(1, 20, (24, 16, 12)).astype("uint64")
+    checked = check(write(tmp_path, Scene(labels, (6, 4, 4))), "graph", test)
+    planned, backend = operations(checked.report), CountingBackend()
+    run, _ = begin(backend, checked, "graph", now_ms=1_700_000_000_000)
+    run.work()
+    assert run.finished
+    seen, chunks = backend.seen, checked.plan.total(2)
+    assert (seen["messages"], seen["deliveries"]) == (planned.messages, planned.messages)
+    assert seen["publishes"] == planned.publishes
+    assert planned.bulk_messages == checked.plan.total(1) == chunks
+    (completion,) = backend.completions.values()
+    assert isinstance(completion, CountingCompletion) and len(completion.documents) == planned.records
+    assert seen["reads"] >= planned.record_reads and seen["writes"] == planned.record_writes
+    names = [name for folder in backend.folders.values() for name in folder.list("") if name.endswith(".handoff")]
+    assert len(names) == checked.report.chunks
+    assert sum(path.is_file() for path in tmp_path.glob("out/ws/*/*")) == (0 if test else chunks)
+    assert planned.puts == checked.report.chunks + 1 + (0 if test else 3 * chunks)
+
+
+def segmented(tables: tuple[str, ...] = (), parts: int = 0, **changes: Any) -> PlanReport:
+    """The report of a segmentation of 4 x 3 x 2 chunks of 512 x 512 x 128 voxels."""
+    size, low = (2048, 1536, 256), (0, 0, 0)
+    dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=[512, 512, 128]))
+    plan = make_plan(dataset, VolumeFacts(low, size, (8.0, 8.0, 40.0)), False)
+    plan = replace(plan, grid=replace(plan.grid, lowest=1), tables=parts)
+    cut = Segmentation("gs://a", "gs://b", low, size, (512, 512, 128), (8.0, 8.0, 40.0), scores=tables, **changes)
+    outputs = ("edges", "components", "watershed")
+    return describe(plan, dataset, VolumeFacts(low, size, (8.0, 8.0, 40.0)), False, outputs, cut)
+
+
+def test_blocks_by_hand() -> None:
+    """A chunk of 512 x 512 x 128 voxels is 8 x 8 x 2 blocks of 64 that are read, of each volume, and 4 x 4 x 2 that
+    are written."""
+    one, two = operations(segmented()), operations(segmented(objects="gs://c", affinities="gs://d"))
+    assert (one.input_gets, two.input_gets) == (24 * 128, 3 * 24 * 128)
+    assert one.puts == segmented().chunks + 1 + 24 * (2 + 32)
+
+
+def test_tables_come_first() -> None:
+    """Three parts of tables and what joins them: four messages at once, one record, and one cut that waits for it
+    and is published by itself."""
+    plain, more = operations(segmented()), operations(segmented(("gs://t",), 4))
+    assert more.messages - plain.messages == 4 and more.records - plain.records == 1
+    assert more.bulk_messages == plain.bulk_messages - 1 + 4
+    assert more.publishes == plain.publishes + 2
+    assert more.record_reads - plain.record_reads == 4 and more.record_writes - plain.record_writes == 5
+    assert more.handoff_gets == plain.handoff_gets
+    assert more.input_gets == plain.input_gets + 24 * LOOKUP_GETS
 
 
 def test_every_lower_neighbour_is_asked_for() -> None:

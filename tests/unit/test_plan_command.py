@@ -105,6 +105,7 @@ def test_tfvars_are_alone_on_stdout(file: Path) -> None:
     assert json.loads(result.stdout) == {
         "project": "my-project",
         "layers": 4,
+        "lowest_layer": 2,
         "tables": ["lab_fly", "lab_fly_test"],
         "input_buckets": [],
         "output_buckets": [],
@@ -199,6 +200,7 @@ def test_tfvars_of_a_dataset() -> None:
     assert tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None) == {
         "project": "project",
         "layers": 4,
+        "lowest_layer": 2,
         "tables": ["graph", "graph_test"],
         "input_buckets": ["b"],
         "output_buckets": [],
@@ -221,8 +223,29 @@ def test_what_is_not_known_is_left_out() -> None:
     """Without project and instance in dataset and environment, Terraform asks or takes its defaults."""
     dataset = Dataset.model_validate(changed(backend_client__CONFIG={}))
     found = tfvars(dataset, "graph", Grid((4, 1, 1)), NEEDS, None, None)
-    known = {"layers", "tables", "input_buckets", "output_buckets", "layer_memory_gib", "layer_tasks"}
+    known = {
+        "layers",
+        "lowest_layer",
+        "tables",
+        "input_buckets",
+        "output_buckets",
+        "layer_memory_gib",
+        "layer_tasks",
+    }
     assert set(found) == known
+
+
+def test_tfvars_of_a_segmentation() -> None:
+    """Layers from the lowest that something is done in, each with its memory and tasks; the buckets of volumes and
+    tables are read and not those of files, which are written."""
+    dataset = Dataset.model_validate(changed())
+    below = [LayerNeeds(layer, 5, 3600, 0, memory, 0, 0, 0) for layer, memory in ((0, 0.7), (1, 2.3))]
+    read, written = ["gs://volumes/a", "gs://tables/x"], ["gs://b/edges", "precomputed://gs://another/ws"]
+    found = tfvars(dataset, "graph", Grid((4, 1, 1), 1), [*below, *NEEDS], None, None, written, read)
+    assert (found["layers"], found["lowest_layer"]) == (4, 0)
+    assert (found["input_buckets"], found["output_buckets"]) == (["tables", "volumes"], ["another", "b"])
+    assert found["layer_memory_gib"] == {"0": 1, "1": 2.5, "2": 1, "3": 1.5, "4": 7.5, "5": 32}
+    assert found["layer_tasks"] == {"0": 5, "1": 5, "2": 1, "3": 1, "4": 1, "5": 1}
 
 
 def test_the_environment_comes_before_the_dataset() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,37 @@ def test_formulas_agree_with_counting(shape: tuple[int, int, int], test: bool) -
         assert layer.transactions == sum(len(plan.dependents(chunk)) for chunk in of_layer)
         assert layer.root_range == plan.roots.size(layer.layer)
         assert 8 + 3 * layer.axis_bits + layer.segment_bits == 64
+
+
+@given(shape=st.tuples(*[st.integers(1, 6)] * 3), test=st.booleans(), parts=st.integers(0, 5))
+def test_cuts_and_tables_agree_with_counting(shape: tuple[int, int, int], test: bool, parts: int) -> None:
+    """So are those of a segmentation, whose chunks wait for cuts, and whose cuts wait for its tables."""
+    plan = described(shape, test)[0]
+    plan = replace(plan, grid=replace(plan.grid, lowest=1), tables=parts)
+    x, y, z = shape
+    report = describe(plan, DATASET, VolumeFacts((0, 0, 0), (10 * x - 5, 10 * y, 10 * z), (8.0, 8.0, 40.5)))
+    chunks = [plan.chunk_at(layer, index) for layer in plan.layers for index in range(plan.total(layer))]
+    waiting = {other for chunk in chunks for other in plan.dependents(chunk)}
+    assert [layer.layer for layer in report.layers] == list(plan.layers) and plan.layers.start == (not parts)
+    assert (report.chunks, report.records) == (len(chunks), len(waiting))
+    assert report.transactions == sum(len(plan.dependents(chunk)) for chunk in chunks)
+    assert report.handoff_reads == sum(len(plan.dependencies(chunk)) for chunk in chunks if chunk.layer > 1)
+    for layer in report.layers:
+        assert report.at(layer.layer) is layer
+        assert layer.transactions == sum(
+            len(plan.dependents(chunk)) for chunk in chunks if chunk.layer == layer.layer
+        )
+
+
+def test_cuts_and_tables_have_names() -> None:
+    """Below layer 2 a number says nothing to people, and there are no roots; of tables there are no ids either."""
+    plan = described((2, 2, 1), False)[0]
+    plan = replace(plan, grid=replace(plan.grid, lowest=1), tables=3)
+    report = describe(plan, DATASET, VolumeFacts((0, 0, 0), (15, 20, 10), (8.0, 8.0, 40.5)))
+    assert report.as_rows()[1:3] == [
+        ("0 tables", "3 x 1 x 1", "3", "", "", "", "3"),
+        ("1 cuts", "2 x 2 x 1", "4", "10", "26", "", "12"),
+    ]
 
 
 def test_ten_million_chunks_at_once() -> None:
