@@ -64,16 +64,20 @@ def connected_pieces(
     """The connected parts of each object in blocks of `split` voxels from the chunk's lower corner; background as
     above."""
     import cc3d
+    import fastremap
 
     labelled: Any = cc3d.connected_components
+    # Of small labels: cc3d takes none from 2^63 on, and has more to read in large ones.
+    found, firsts = fastremap.renumber(labels.ravel(order="F"), preserve_zero=True, in_place=False)
+    if firsts.get(background):
+        found[found == firsts[background]] = 0
+    small = found.reshape(labels.shape, order="F")
     numbers: Numbers = np.zeros(labels.shape, np.uint32, order="F")
     count = 0
     for box in _blocks(labels.shape, split or labels.shape):
-        block = np.asfortranarray(labels[box])
-        if background:
-            block = np.where(block == background, 0, block)
-        found, more = labelled(block, connectivity=connectivity, return_N=True, out_dtype=np.uint32)
-        numbers[box] = np.where(found, found + np.uint32(count), 0)
+        block = np.asfortranarray(small[box])
+        parts, more = labelled(block, connectivity=connectivity, return_N=True, out_dtype=np.uint32)
+        numbers[box] = np.where(parts, parts + np.uint32(count), 0)
         count += int(more)
     original = np.zeros(count + 1, np.uint64)
     original[numbers.ravel(order="F")] = labels.ravel(order="F")

@@ -54,12 +54,16 @@ def test_a_label_for_each_value_of_a_byte() -> None:
     assert found.original.tolist() == list(range(1, 256)) and set(found.voxels.tolist()) == {1}
 
 
-@given(labelled(), st.sampled_from([6, 26]))
-def test_sizes_of_connected_pieces(labels: npt.NDArray[Any], connectivity: int) -> None:
-    """Each piece has as many voxels as have its number."""
-    found = connected_pieces(labels, (2, 3, 2), connectivity)
+@given(labelled(), st.sampled_from([6, 26]), st.sampled_from([0, 2]))
+def test_connected_pieces_are_of_one_label(labels: npt.NDArray[Any], connectivity: int, background: int) -> None:
+    """Each voxel but background has a piece, of its own label, also where that is above 2^63; and each piece has as
+    many voxels as have its number."""
+    found = connected_pieces(labels, (2, 3, 2), connectivity, background)
     counts = Counter(found.numbers.ravel().tolist())
     assert found.voxels.tolist() == [counts[number] for number in range(1, len(found.original) + 1)]
+    empty = (labels == 0) | (labels == background)
+    assert ((found.numbers == 0) == empty).all()
+    assert (found.original[found.numbers[~empty].astype(np.int64) - 1] == labels[~empty]).all()
 
 
 @given(labelled(), st.booleans())
@@ -86,8 +90,8 @@ def test_contacts_are_those_of_each_voxel(labels: npt.NDArray[Any], weighted: bo
 
 @given(labelled(), st.integers(1, 3), st.integers(0, 2**32))
 def test_objects_are_those_of_most_voxels(labels: npt.NDArray[Any], kinds: int, seed: int) -> None:
-    """A piece goes to the object that most of its voxels are in, of equals to the smallest; one that meets several is
-    told of, with counts. However few voxels are compared at a time."""
+    """A piece goes to the object that most of its voxels are in, of equals to the smallest; one that meets several
+    is told of, with counts. However few voxels are compared at a time."""
     pieces = whole_pieces(labels)
     objects = np.random.default_rng(seed).integers(0, kinds, labels.shape).astype(np.uint64)
     with pytest.MonkeyPatch.context() as patch:
