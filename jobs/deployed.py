@@ -36,7 +36,7 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anywa
     reason = backend.refused_credentials()
     if reason is not None:
         raise ConfigError([Problem("credentials", "application default", None, f"{reason}; {LOGIN}")])
-    found = [] if environment.run_host else _local_folders(checked, dataset)
+    found = [] if environment.run_host else local_folders(checked, dataset)
     fleets: list[Fleet] = []
 
     def look(where: str, key: str, ask: Callable[[], object]) -> None:
@@ -95,7 +95,7 @@ def dispatch_now(backend: GoogleBackend, more: Mapping[int, int] | None = None) 
             say(f"{turn.job}: {turn.error}; the dispatch function tries again")
 
 
-def _local_folders(checked: Checked, dataset: str) -> list[Problem]:
+def local_folders(checked: Checked, dataset: str) -> list[Problem]:
     """The folders of this machine, which no task in the cloud can reach."""
     told = "is a folder of this machine, which no task in the cloud can reach; use a bucket"
     cut = checked.input.segmentation is not None

@@ -41,7 +41,7 @@ def needs(place: Place, layer: int) -> list[Need]:
         found += [_bucket(bucket, ("storage.objects.get", "storage.objects.list")) for bucket in place.inputs]
     rows = ("bigtable.tables.mutateRows", "bigtable.tables.readRows")
     # The others may not be there yet; what allows one allows all of them.
-    if place.trial_table is not None:
+    if layer >= 2 and place.trial_table is not None:
         found.append(_posted("bigtableadmin", "v2", f"{place.instance_name}/tables/{place.trial_table}", *rows))
     return found
 

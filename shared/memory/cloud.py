@@ -147,10 +147,11 @@ def _accounts(cloud: MemoryCloud, place: Place) -> None:
     whole.append({"role": "roles/any.serviceAgent", "members": agents})
     cloud.routes |= {address: (200, {"bindings": bindings}) for address, bindings in policies.items()}
     # Whoever only owns a project may not act as its accounts.
-    lend = url("iamcredentials", f"v1/projects/-/serviceAccounts/{place.account('l2')}:generateAccessToken")
-    cloud.routes[lend] = error(
-        403, "Permission 'iam.serviceAccounts.getAccessToken' denied", "IAM_PERMISSION_DENIED"
-    )
+    refused = error(403, "Permission 'iam.serviceAccounts.getAccessToken' denied", "IAM_PERMISSION_DENIED")
+    for layer in place.readers:
+        account = place.account(f"l{layer}")
+        lend = url("iamcredentials", f"v1/projects/-/serviceAccounts/{account}:generateAccessToken")
+        cloud.routes[lend] = refused
 
 
 def _quotas(cloud: MemoryCloud, place: Place) -> None:

@@ -160,7 +160,7 @@ run "volumes_of_others" {
     foreign_buckets = ["theirs"]
   }
   assert {
-    condition     = output.readers == ["serviceAccount:chunkedgraph-ingest-l1@any-project.iam.gserviceaccount.com"] && output.writers == [for layer in [1, 2, 4] : "serviceAccount:chunkedgraph-ingest-l${layer}@any-project.iam.gserviceaccount.com"]
+    condition     = join(",", output.readers) == "serviceAccount:chunkedgraph-ingest-l1@any-project.iam.gserviceaccount.com" && join(",", output.writers) == join(",", [for layer in [1, 2, 4] : "serviceAccount:chunkedgraph-ingest-l${layer}@any-project.iam.gserviceaccount.com"])
     error_message = "it must be said who reads the volumes, and who writes what stands beside the table"
   }
 }

@@ -122,8 +122,8 @@ def test_readme_has_every_grant(outcome: Outcome, lowest: int) -> None:
 
 
 def test_layers_below_the_graph_have_no_rows(outcome: Outcome) -> None:
-    """Workers that cut chunks or sort tables reach no table, and with them layer 2 reads no input any more; who cuts
-    writes the volume, and who sorts tables writes nothing beside the scratch bucket."""
+    """Workers that cut chunks or sort tables reach no table of Bigtable, and layer 2 reads no input beside them; those
+    that cut write the volume, and those that sort tables nothing beside the scratch bucket."""
     there = made(outcome.states[LOWEST[0]])
     prefix = NAMES["prefix"][0]
     rows = {account for account, role, _ in there if role == "roles/bigtable.user"}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from shared.estimate.needs import needs
 from shared.estimate.report import describe
@@ -12,6 +15,7 @@ from shared.estimate.schedule import schedule
 from shared.estimate.tfvars import tfvars
 from shared.plan.checks import make_plan
 from shared.plan.config import Dataset
+from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 from tests.datasets import changed
 from tests.terraform.tool import FOLDER, Command, Outcome, read_messages
@@ -80,18 +84,29 @@ def test_every_variable_says_what_it_is() -> None:
 
 def test_example_works(terraform: Command, folder: Path) -> None:
     """With all its settings, the example is a configuration that can be planned."""
-    outcome = planned(terraform, folder, "example.tfvars", switched_on(), "length(local.fleets) == var.layers - var.lowest_layer + 1")
+    layers = "length(local.fleets) == var.layers - var.lowest_layer + 1"
+    outcome = planned(terraform, folder, "example.tfvars", switched_on(), layers)
     assert not outcome.problems, "\n".join(outcome.problems)
     assert list(outcome.runs.values()) == ["pass"]
 
 
-def test_what_the_plan_writes_is_taken(terraform: Command, folder: Path) -> None:
-    """What the plan of a dataset writes is taken as it is, and gives the machines and tasks that it counts with."""
+@pytest.mark.parametrize("cut", [False, True])
+def test_what_the_plan_writes_is_taken(terraform: Command, folder: Path, cut: bool) -> None:
+    """What the plan of a dataset writes is taken as it is, and gives the machines and tasks that it counts with; of
+    a segmentation with tables too."""
     dataset = Dataset.model_validate(changed(graph_config__CHUNK_SIZE=[512, 512, 512], data_source=SOURCE))
     volume = VolumeFacts((0, 0, 0), (50_000, 40_000, 20_000), (8.0, 8.0, 40.0))
     plan = make_plan(dataset, volume, False)
-    needed = needs(describe(plan, dataset, volume))
-    values = tfvars(dataset, "fly", plan.grid, needed, "any-project", "graphs") | IMAGE
+    segmentation, read = None, None
+    if cut:
+        plan = replace(plan, grid=replace(plan.grid, lowest=1), tables=21)
+        where = "gs://my-edges/ws", volume.low, volume.size, (512, 512, 512), volume.resolution
+        segmentation, read = (
+            Segmentation("gs://my-volumes/a", *where, scores=("gs://my-tables",)),
+            ["gs://my-volumes/a"],
+        )
+    needed = needs(describe(plan, dataset, volume, segmentation=segmentation))
+    values = tfvars(dataset, "fly", plan.grid, needed, "any-project", "graphs", ["gs://my-edges/e"], read) | IMAGE
     assert set(values) <= declared()
     stages = schedule(needed)
     assert len(stages) > 5 and len({stage.memory_gib for stage in stages}) > 2

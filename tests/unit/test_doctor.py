@@ -21,6 +21,7 @@ from shared.doctor.finding import Finding, Status, exit_code, problem
 from shared.doctor.functions import functions, scheduler
 from shared.doctor.inputs import inputs
 from shared.doctor.jobs import in_registry, jobs
+from shared.doctor.needs import needs
 from shared.doctor.place import Place, url
 from shared.doctor.project import project
 from shared.doctor.queue import queue
@@ -438,3 +439,33 @@ def test_nothing_is_tried_in_a_graph() -> None:
     tables = ("ant", "fly_test", "zebra")
     assert replace(PLACE, tables=tables).trial_table == "fly_test"
     assert replace(PLACE, tables=("ant",)).trial_table is replace(PLACE, instance=None).trial_table is None
+
+
+def test_readers_of_a_segmentation() -> None:
+    """Its volumes and tables are read by the layers below 2, each of which is looked at, and not by layer 2."""
+    place = replace(PLACE, layers=(0, 1, 2, 3, 4))
+    assert (place.readers, place.fed, place.writers) == ((0, 1), (1, 2), (1, 2, 4))
+    cloud = healthy(place)
+    assert said(inputs(place, cloud)) == [
+        f"ok       inputs: workers of layer {n} may read my-edges, by its policy" for n in (0, 1)
+    ]
+    account = place.account("l1")
+    policy = cloud.routes[url("storage", "storage/v1/b/my-edges/iam")][1]
+    for binding in policy["bindings"]:
+        binding["members"] = [member for member in binding["members"] if account not in member]
+    first, second = inputs(place, cloud)
+    assert (first.status, second.status) == (Status.OK, Status.PROBLEM)
+    assert account in second.sentence and "layer 1" in second.sentence
+
+
+def test_what_layers_below_the_graph_need() -> None:
+    """Each publishes to its own layer, the next, and what large runs are queued in; layer 2 reads no input then."""
+    place = replace(PLACE, layers=(0, 1, 2, 3, 4))
+    things = {layer: {need.thing for need in needs(place, layer)} for layer in place.layers}
+    topics = {
+        layer: {int(thing[-1]) for thing in found if re.match(r"topics/.*l\d$", thing)}
+        for layer, found in things.items()
+    }
+    assert topics == {0: {0, 1, 2}, 1: {1, 2}, 2: {1, 2, 3}, 3: {3, 4}, 4: {4}}
+    assert {layer for layer, found in things.items() if "buckets/my-edges" in found} == {0, 1}
+    assert {layer for layer, found in things.items() if any("tables/" in thing for thing in found)} == {2, 3, 4}
