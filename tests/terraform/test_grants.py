@@ -122,8 +122,8 @@ def test_readme_has_every_grant(outcome: Outcome, lowest: int) -> None:
 
 
 def test_layers_below_the_graph_have_no_rows(outcome: Outcome) -> None:
-    """Workers that cut chunks or sort tables reach no table of Bigtable, and layer 2 reads no input beside them; those
-    that cut write the volume, and those that sort tables nothing beside the scratch bucket."""
+    """Who cuts chunks or sorts tables reaches no table of Bigtable, and layer 2 reads no input beside them. Who
+    cuts writes the volume, and who sorts tables nothing beside the scratch bucket."""
     there = made(outcome.states[LOWEST[0]])
     prefix = NAMES["prefix"][0]
     rows = {account for account, role, _ in there if role == "roles/bigtable.user"}
