@@ -23,6 +23,7 @@ from functools import cached_property
 from shared.chunks.codec import decode_handoff
 from shared.chunks.emit import Built
 from shared.errors import StateError
+from shared.inputs.segmentation.cut import Cut
 from shared.operate import clearing, queueing
 from shared.operate.dead_letters import collect
 from shared.operate.feeding import Feeder
@@ -216,6 +217,15 @@ class Run:
         self.need_table()
         self.need_chunk(chunk)
         return self.opened.sources.build(self.record, chunk)
+
+    def cut(self, chunk: Chunk) -> Cut:
+        """Cuts one chunk of layer 1 here and writes nothing; raises what that raises. StateError for a part of the
+        tables."""
+        self.need_chunk(chunk)
+        cutter = self.opened.sources.cutter
+        if cutter is None or chunk.layer == 0:
+            raise StateError(f"{self.graph}: chunk {chunk} is a part of the tables, which are sorted and not built")
+        return cutter.cut(self.record, chunk).cut
 
     def work(
         self,
