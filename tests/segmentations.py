@@ -1,4 +1,5 @@
-"""Small segmentations, and what a run has to make of them: an oracle that knows only numpy, the whole volume at once."""
+"""Small segmentations, and what a run has to make of them: an oracle that knows only numpy, the whole volume at
+once."""
 
 from __future__ import annotations
 
@@ -185,10 +186,11 @@ def _pieces(scene: Scene, labels: Voxels) -> dict[Place, Piece]:
             at = waiting.pop()
             for other in _around(at, scene.connectivity):
                 inside = all(0 <= n < length for n, length in zip(other, labels.shape, strict=True))
-                if inside and other not in found and labels[other] == label:
-                    if _block(scene, other) == _block(scene, start):  # type: ignore[arg-type]
-                        found[other] = name
-                        waiting.append(other)
+                if not inside or other in found or labels[other] != label:
+                    continue
+                if _block(scene, other) == _block(scene, start):  # type: ignore[arg-type]
+                    found[other] = name
+                    waiting.append(other)
     return found
 
 

@@ -268,8 +268,8 @@ def test_operations_are_those_of_the_report(
 def test_dependencies_and_dependents_answer_each_other(
     shape: tuple[int, int, int], test: bool, tables: int | None
 ) -> None:
-    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, 7 for a cut, which know
-    it."""
+    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, 7 for a cut, which
+    know it."""
     plan = record_of(shape, test, 3, tables).plan
     waits: Counter[Chunk] = Counter()
     for layer in plan.layers:

@@ -10,7 +10,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.inputs.components import decode_components
 from shared.inputs.edges import decode_edges
 from shared.memory.backend import MemoryBackend
 from shared.operate.begin import begin
@@ -131,7 +130,8 @@ def voxels_are(run: Run, scene: Scene, wanted: Expected) -> dict[Any, int]:
 
 
 def edges_are(run: Run, wanted: Expected, names: dict[Any, int]) -> None:
-    """The written edge files have the oracle's edges, in the files of both chunks; and pieces that touch nothing."""
+    """The written edge files have the oracle's edges, in the files of both chunks; and pieces that touch
+    nothing."""
     data = run.record.dataset["data_source"]
     found: dict[Any, Any] = {}
     alone: set[int] = set()
