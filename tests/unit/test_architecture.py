@@ -32,6 +32,7 @@ ALLOWED = {
     "estimate": BASE | {"plan"},
     "inputs": BASE | {"plan", "files"},
     "table": BASE | {"plan"},
+    "tables": BASE | {"plan", "inputs"},
     "chunks": BASE | {"plan", "inputs", "table"},
     "run": BASE | {"plan", "inputs", "table", "chunks"},
     "work": BASE | {"plan", "inputs", "table", "chunks", "run"},
