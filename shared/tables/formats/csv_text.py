@@ -128,8 +128,8 @@ def _read(file: Any, table: Table, header: bool, where: str) -> Iterator[Batch]:
             yield batch(part.columns, first, where)
             first += part.num_rows
     except pyarrow.ArrowInvalid as error:
-        if str(error).startswith("Empty CSV file"):
-            return
+        if str(error).startswith(("Empty CSV file", "Could not skip initial")):
+            return  # no line, or a header alone
         raise Wrong(f"{error} (rows of {where or 'the file'}, which count from 1)") from error
 
 
