@@ -180,7 +180,8 @@ class _Bucket:
 
     def names(self) -> Iterator[str]:
         try:
-            yield from self._files.list(flat=True)
+            # Flat, but with the folders below it, which end so.
+            yield from (name for name in self._files.list(flat=True) if not name.endswith("/"))
         except Exception as error:
             _fail(self._folder, "its listing", error)
 

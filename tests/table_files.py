@@ -116,7 +116,7 @@ WRITERS: dict[str, Callable[[Columns, int], bytes]] = {
     "csv.gz": lambda columns, rows: gzip.compress(csv(columns, header=rows % 2 == 0), mtime=0),
     "npy": lambda columns, rows: npy(structured(columns)),
 }
-"""Writers of each kind of file, by its name's ending; of rows that they keep together where they have the choice."""
+"""Writers of each kind of file, by its name's ending; of rows that they keep together if they have the choice."""
 
 
 def handoff_name(chunk: Chunk) -> str:

@@ -22,6 +22,7 @@ HEAD = 1 << 16
 GROWTH = 3
 """Times as long as packed, about, numbers in a CSV file are."""
 _BOM = b"\xef\xbb\xbf"
+_DAMAGED = "it begins as if packed with gzip, and is damaged or cut off"
 
 
 def _units(file: RangeFile, table: Table) -> Units:
@@ -46,7 +47,7 @@ def _batches(file: RangeFile, table: Table, start: int, stop: int) -> Iterator[B
         try:
             yield from _read(gzip.GzipFile(fileobj=io.BufferedReader(file, PIECE)), table, header, "")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise Wrong(f"it is packed with gzip, and damaged or cut off: {error}") from error
+            raise Wrong(f"{_DAMAGED}: {error}") from error
         return
     begin, end = _line_start(file, start), _line_start(file, stop)
     if begin < end:
@@ -65,7 +66,7 @@ def _head(file: RangeFile, packed: bool) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(data, HEAD)
     except zlib.error as error:
-        raise Wrong(f"it begins as if packed with gzip, and is not: {error}") from error
+        raise Wrong(f"{_DAMAGED}: {error}") from error
 
 
 def _fields(line: bytes) -> list[str]:
