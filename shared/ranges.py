@@ -25,8 +25,7 @@ SMALL = 1 << 20
 
 
 class CloudFilesRanges:
-    """One folder: `gs://…`, `s3://…`, `file://…` or a bare path; answers `RangeReader`, and
-    `shared.tables.ports.Place`.
+    """One folder: `gs://…`, `s3://…`, `file://…` or a bare path; answers `shared.inputs.raw.ranges.Place`.
 
     Raises IngestError, with folder and name, for what cannot be read, here for a folder that cannot be
     understood.

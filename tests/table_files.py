@@ -1,7 +1,7 @@
 """Tables in every format that is read, and where they and sorted runs are, in memory.
 
 packed    columns as the bytes of a file
-MemoryPlace    files below one folder; answers `shared.tables.ports.Place`
+MemoryPlace    files below one folder; answers `shared.inputs.raw.ranges.Place`
 sorted_tables    what the jobs of some parts write, and what is looked up in it
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,7 @@ def joined_runs(
     }
 
 
-def lookup(table: Table, runs: Mapping[str, bytes], parts: Sequence[int], cache: int = 1 << 26) -> Lookup:
-    """Looks up in runs."""
-    return Lookup(table, MemoryRanges(runs, "mem://scratch"), handoff_name, parts, cache)
+def lookup(table: Table, runs: Mapping[str, bytes], parts: Iterable[int], cache: int = 1 << 26) -> Lookup:
+    """Looks up in runs, which are called by their numbers."""
+    named = {part: f"part {part}" for part in parts}
+    return Lookup(table, MemoryRanges(runs, "mem://scratch"), handoff_name, named, cache)

@@ -49,7 +49,7 @@ class MemoryStorage:
 
 
 class MemoryRanges:
-    """Parts of the objects of one folder; answers `shared.inputs.raw.ranges.RangeReader`."""
+    """Parts of the objects of one folder; answers `shared.inputs.raw.ranges.Place`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

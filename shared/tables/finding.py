@@ -61,8 +61,9 @@ def find_parts(
 def _files(location: str, open_place: OpenPlace) -> Iterator[tuple[str, str, int]]:
     """Folder, name and bytes of each file at a location, in the order of their names; Wrong if there is none."""
     above, _, last = location.rstrip("/").rpartition("/")
-    if not above.endswith(("://", ":/")) and last and not location.endswith("/"):
-        place = open_place(above or ("/" if location.startswith("/") else "."))
+    is_root = above.endswith(":/")  # of gs://bucket
+    if last and not is_root and not location.endswith("/"):
+        place = open_place(f"{above}/" if above.endswith("://") or location.startswith("/") else above or ".")
         size = place.sizes([last])[0]
         if size is not None:
             if format_of(last) is None:

@@ -7,7 +7,7 @@ neither job could know, are a DataError that names both. May be used by several 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,17 +39,20 @@ class _Answers(NamedTuple):
 
 
 class Lookup:
-    """The runs that the jobs of `parts` of a table wrote, below the folder of `reader`."""
+    """The runs that the jobs of some parts of a table wrote, below the folder of `reader`.
+
+    `parts` has, by its number, what each is called where two contradict each other.
+    """
 
     def __init__(
         self,
         table: Table,
         reader: RangeReader,
         name_of: NameOf,
-        parts: Sequence[int],
+        parts: Mapping[int, str],
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        self._table, self._reader, self._name_of, self._parts = table, reader, name_of, tuple(parts)
+        self._table, self._reader, self._name_of, self._parts = table, reader, name_of, dict(parts)
         self._cache = Cache(cache_bytes)
         self._heads: tuple[list[Chunk], list[Head]] | None = None
 
@@ -96,8 +99,8 @@ class Lookup:
             earlier = chunks[int(answers.runs[key])]
             kind = "objects" if self._table is Table.MAPPING else "scores"
             reason = (
-                f"{said(keys, key)} has two {kind}: {answers.values[key]} in part {earlier.x} of the tables, and "
-                f"{values[differ[0]]} in part {chunks[number].x}"
+                f"{said(keys, key)} has two {kind}: {answers.values[key]} in {self._parts[earlier.x]}, and "
+                f"{values[differ[0]]} in {self._parts[chunks[number].x]}"
             )
             raise DataError(self._file(chunks[number]), chunks[number], reason)
         answers.values[at] = values

@@ -46,6 +46,10 @@ class Part:
     rows: int
     pieces: tuple[Piece, ...]
 
+    def __str__(self) -> str:
+        ends = [f"{piece.folder}/{piece.name}" for piece in self.pieces[:: max(1, len(self.pieces) - 1)]]
+        return " to ".join(dict.fromkeys(ends))
+
     def fields(self) -> dict[str, Any]:
         """As JSON can hold it; folders are not said again for each file."""
         folders: list[tuple[str, list[list[Any]]]] = []
@@ -73,8 +77,9 @@ class Part:
     def read_rows(self, table: Table, open_ranges: OpenRanges, chunk: object) -> Iterator[tuple[Read, Rows]]:
         """All its rows in batches, each with where it stands; DataError for what is no row of such a table, or a
         file that has changed."""
+        readers = {folder: open_ranges(folder) for folder in {piece.folder for piece in self.pieces}}
         for piece in self.pieces:
-            file = RangeFile(open_ranges(piece.folder), piece.name, piece.size, chunk)
+            file = RangeFile(readers[piece.folder], piece.name, piece.size, chunk)
             for batch, rows in rows_of(file, table, piece.start, piece.stop, chunk):
                 yield Read(file.file, batch), rows
 

@@ -18,8 +18,8 @@ from shared.tables.ports import OpenRanges
 from shared.tables.rows import Column, Rows, Table, kept
 from shared.tables.run_file import Encoded, encode, numbered
 
-RUN_ROWS = 1 << 23
-"""Rows of a run: sorting them takes some 500 MB."""
+RUN_ROWS = 3 << 22
+"""Rows of a run: sorting them takes some 700 MB."""
 
 
 def sort_part(table: Table, part: Part, open_ranges: OpenRanges, chunk: object) -> Iterator[tuple[int, bytes]]:

@@ -17,12 +17,11 @@ from shared.classify import Kind
 from shared.errors import IngestError
 from shared.files import CloudFilesStorage
 from shared.gcp.progress import CLASSIFY
-from shared.inputs.raw.ranges import Range, RangeReader
+from shared.inputs.raw.ranges import Place, Range, RangeReader
 from shared.memory.storage import MemoryRanges as StorageRanges
 from shared.memory.storage import MemoryStorage
 from shared.ranges import CloudFilesRanges
 from shared.run.ports import Storage
-from shared.tables.ports import Place
 from tests.raw_shards import MemoryRanges
 
 FILES = {"deep/er/a": bytes(range(256)) * 300, "b": b"0123456789", "empty": b""}

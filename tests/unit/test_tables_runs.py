@@ -82,7 +82,7 @@ def test_on_disk(tmp_path: Path) -> None:
             (f"file://{tmp_path}", "b.csv"),
         ]
     ((_, data),) = sort_part(Table.MAPPING, part, opened, CHUNK)
-    tables = SortedTables(Lookup(Table.MAPPING, MemoryRanges({handoff_name(CHUNK): data}), handoff_name, [0]))
+    tables = SortedTables(Lookup(Table.MAPPING, MemoryRanges({handoff_name(CHUNK): data}), handoff_name, {0: ""}))
     assert tables.objects_of(IDS).tolist() == IDS.tolist()
 
 
@@ -205,13 +205,22 @@ def test_rows_that_contradict_each_other_are_named() -> None:
     )
 
 
+def test_parts_are_called_by_their_files() -> None:
+    """A part is called by its file, or by the first and the last."""
+    pieces = [Piece("gs://b", name, 9, 0, 1) for name in "abc"]
+    assert str(Part(9, tuple(pieces[:1]))) == "gs://b/a"
+    assert str(Part(9, tuple(pieces[:2]))) == "gs://b/a to gs://b/b"
+    assert str(Part(9, tuple(pieces))) == "gs://b/a to gs://b/c"
+    assert str(Part(9, (pieces[0], pieces[0]))) == "gs://b/a"
+
+
 def test_parts_that_contradict_each_other_are_named() -> None:
     """What no job could see, whoever asks is told."""
     files = {"gs://b/a.csv": b"1,5\n", "gs://b/b.csv": b"1,6\n"}
     parts = parts_of(Table.MAPPING, files, least=1)
     tables = SortedTables(lookup(Table.MAPPING, sorted_runs(Table.MAPPING, files, parts), [0, 1]))
     assert tables.objects_of(np.array([2, 3], np.uint64)).tolist() == [0, 0]
-    with pytest.raises(DataError, match="supervoxel 1 has two objects: 5 in part 0 of the tables, and 6 in part 1"):
+    with pytest.raises(DataError, match="supervoxel 1 has two objects: 5 in part 0, and 6 in part 1"):
         tables.objects_of(np.array([1], np.uint64))
 
 
@@ -326,7 +335,7 @@ def test_only_blocks_that_can_hold_a_key_are_read() -> None:
     remembered."""
     data, keys, values = run_of(40 * BLOCK)
     reader = MemoryRanges({handoff_name(CHUNK): data}, "mem://scratch")
-    tables = SortedTables(Lookup(Table.MAPPING, reader, handoff_name, [0]))
+    tables = SortedTables(Lookup(Table.MAPPING, reader, handoff_name, {0: ""}))
     near = keys[7 * BLOCK + 5 : 8 * BLOCK + 5]
     assert tables.objects_of(near).tolist() == values[7 * BLOCK + 5 : 8 * BLOCK + 5].tolist()
     head, blocks = reader.asked

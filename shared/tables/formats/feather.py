@@ -23,7 +23,7 @@ def _open(file: RangeFile) -> Any:
         raise Wrong("it is Feather of version 1; write version 2, which is what libraries write by themselves")
     if begin != MAGIC:
         raise Wrong("it is no file of Arrow (a stream of Arrow has no index of its record batches: write a file)")
-    return pyarrow.ipc.open_file(file)
+    return pyarrow.ipc.open_file(file, options=pyarrow.ipc.IpcReadOptions(use_threads=False))
 
 
 def _units(file: RangeFile, table: Table) -> Units:
