@@ -300,6 +300,19 @@ def test_errors_of_the_place_stay_what_they_are(name: str, error: Exception) -> 
         assert caught.value is error
 
 
+def test_memory_that_no_file_can_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where damage makes a library ask for terabytes the file is wrong; where memory is short the file is not."""
+    data = feather([IDS, IDS])
+    for size, error in ((1 << 50, DataError), (1 << 20, MemoryError)):
+
+        def short(*_: object, size: int = size) -> object:
+            raise MemoryError(f"malloc of size {size} failed")
+
+        monkeypatch.setattr("pyarrow.ipc.open_file", lambda *_, short=short, **__: short())
+        with pytest.raises(error):
+            list(rows_of(file_of("t.feather", data), Table.MAPPING, 0, 1, CHUNK))
+
+
 def test_no_memory_for_what_is_claimed() -> None:
     """A header of numpy that claims to be gigabytes long is not waited for."""
     data = b"\x93NUMPY\x02\x00" + b"\xff\xff\xff\x7f" + b"{'descr'"

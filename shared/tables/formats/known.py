@@ -26,6 +26,9 @@ ENDINGS = {
 }
 """How names of tables end."""
 
+MOST_WANTED = 1 << 34
+"""Bytes that no table asks for at once unless it is damaged."""
+
 _ENDING = re.compile("|".join(re.escape(ending) + "$" for ending in ENDINGS), re.IGNORECASE)
 
 
@@ -40,11 +43,10 @@ def units_of(file: RangeFile, table: Table) -> Units:
     known = _known(file)
     try:
         return known.units(file, table)
-    except (Wrong, MemoryError):
+    except Wrong:
         raise
     except Exception as error:
-        if file.failed is not None:
-            raise file.failed from error
+        _raise_what_is_not_the_files(file, error)
         raise Wrong(_damaged(known, error)) from error
 
 
@@ -61,11 +63,8 @@ def rows_of(file: RangeFile, table: Table, start: int, stop: int, chunk: object)
             batch = next(batches, None)
         except Wrong as error:
             raise DataError(file.file, chunk, str(error)) from error
-        except MemoryError:
-            raise
         except Exception as error:
-            if file.failed is not None:
-                raise file.failed from error
+            _raise_what_is_not_the_files(file, error)
             raise DataError(file.file, chunk, f"{_damaged(known, error)}; {rows:,} rows of it were read") from error
         if batch is None:
             return
@@ -83,6 +82,16 @@ def _known(file: RangeFile) -> Format:
     if found is None:
         raise Wrong(f"no table is called so; names end with {', '.join(ENDINGS)}")
     return found
+
+
+def _raise_what_is_not_the_files(file: RangeFile, error: Exception) -> None:
+    """Raises what says nothing of a file: its place failed, or memory is short for what a file may well want."""
+    if file.failed is not None:
+        raise file.failed from error
+    if isinstance(error, MemoryError):
+        wanted = re.search(r"size (\d+)", str(error))
+        if wanted is None or int(wanted[1]) < MOST_WANTED:
+            raise error
 
 
 def _damaged(known: Format, error: Exception) -> str:

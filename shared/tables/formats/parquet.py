@@ -15,7 +15,9 @@ def _open(file: RangeFile) -> Any:
     import pyarrow.parquet
 
     # With a buffer a column is read piece by piece, however long it is in its row group.
-    return pyarrow.parquet.ParquetFile(file, buffer_size=2 * PIECE, pre_buffer=False)
+    return pyarrow.parquet.ParquetFile(
+        file, buffer_size=2 * PIECE, pre_buffer=False, page_checksum_verification=True
+    )
 
 
 def _units(file: RangeFile, table: Table) -> Units:
