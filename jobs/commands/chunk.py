@@ -66,12 +66,17 @@ def _show_cut(cut: Cut, ids: IdLayout, whole: bool) -> None:
     """Prints the pieces that a chunk is cut into, or how many there are."""
     names = ids.node_ids(cut.chunk, 1, cut.count)
     if whole:
-        for row in zip(names.tolist(), cut.original.tolist(), cut.objects.tolist(), cut.voxels.tolist(), strict=True):
+        for row in zip(
+            names.tolist(), cut.original.tolist(), cut.objects.tolist(), cut.voxels.tolist(), strict=True
+        ):
             put("supervoxel {}: label {}, object {}, {:,} voxels".format(*row))
     elif cut.count:
         put(f"supervoxels {names[0]} to {names[-1]}, of {len(np.unique(cut.objects)):,} objects")
     more = "" if whole else "; each supervoxel: ALL=1 (--all)"
-    say(f"{cut.count:,} supervoxels, {int(cut.voxels.sum()):,} voxels, {len(cut.inside.pairs):,} contacts inside{more}")
+    say(
+        f"{cut.count:,} supervoxels, {int(cut.voxels.sum()):,} voxels, {len(cut.inside.pairs):,} contacts "
+        f"inside{more}"
+    )
 
 
 def _range(cells: Cells) -> str:

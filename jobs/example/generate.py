@@ -69,9 +69,7 @@ class Summary:
     """Ids that component files list though they occur in no edge."""
 
 
-def make_example(
-    folder: Path, params: ExampleParams, raw: bool = False, segmentation: bool = False
-) -> Summary:
+def make_example(folder: Path, params: ExampleParams, raw: bool = False, segmentation: bool = False) -> Summary:
     """Write a dataset below `folder`: ws/, edges/, components/ and truth.npz; with `raw`, raw/ in the place of
     edges/ and components/, which an ingest then writes there; with `segmentation`, fragments/ and objects/ in the
     place of all three.

@@ -1,9 +1,8 @@
 """Writing an example as a segmentation: its volume before the chunk grid cut it, and one of its objects.
 
-Invariants: what the grid cut apart is one supervoxel again, with an id that says nothing of chunks; a supervoxel that
-touches nothing is an object of its own. The truth is by the ids that a cut gives: in each chunk from 1 on, in the order
-of the ids here.
-"""
+Invariants: what the grid cut apart is one supervoxel again, with an id that says nothing of chunks; a supervoxel
+that touches nothing is an object of its own. The truth is by the ids that a cut gives: in each chunk from 1 on, in
+the order of the ids here."""
 
 from __future__ import annotations
 

@@ -176,8 +176,8 @@ class Run:
         failures = list(failures)
         if any(failure.chunk.layer == 0 for failure in failures):
             raise StateError(
-                f"{self.graph}: no chunk can be cut before all parts of the tables are sorted, so none can be given "
-                f"up; mend the table, then: make replay {self.where}"
+                f"{self.graph}: no chunk can be cut before all parts of the tables are sorted, so none can be "
+                f"given up; mend the table, then: make replay {self.where}"
             )
         discard(self.completion, failures, now())
 

@@ -1,7 +1,7 @@
 """Which pieces touch: by common faces of voxels, with how many along each axis and the mean affinity there.
 
 Invariants: a contact has two different pieces, neither of which is background; each pair occurs once, in rising
-order. """
+order."""
 
 from __future__ import annotations
 

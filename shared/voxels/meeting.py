@@ -1,7 +1,7 @@
 """Which object each piece of a chunk belongs to, by a second volume of the same voxels.
 
 Invariants: a piece with one object at all its voxels has that one. Others are told of, or go to the object that
-most of their voxels are in, of equals the smallest. 0 stands for no object, and counts as one here. """
+most of their voxels are in, of equals the smallest. 0 stands for no object, and counts as one here."""
 
 from __future__ import annotations
 

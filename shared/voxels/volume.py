@@ -2,7 +2,7 @@
 
 Invariants: a box comes back whole, or an error says why: DataError for what is damaged or not there, anything else
 as cloud-volume raises it, which says nothing of the data. Blocks of a volume that is written do not reach over
-chunk borders, so no two chunks write one object; the same voxels are written as the same bytes. """
+chunk borders, so no two chunks write one object; the same voxels are written as the same bytes."""
 
 from __future__ import annotations
 
@@ -96,6 +96,8 @@ class VoxelVolume:
             if type(error).__name__ == "EmptyVolumeException":
                 reason += "; where missing blocks are background, set chunkedgraph_ingest.segmentation.fill_missing"
             raise DataError(self.location, chunk, reason) from error
+        if high == (low[0] + 1, low[1] + 1, low[2] + 1):
+            voxels = voxels.reshape(1, 1, 1, -1)  # as cloud-volume has the channels of a single voxel first
         return voxels[..., 0] if voxels.shape[3] == 1 else voxels
 
     def write(self, low: Triple, voxels: npt.NDArray[np.uint64]) -> None:

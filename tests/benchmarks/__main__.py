@@ -17,11 +17,11 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, grids, raw
+from tests.benchmarks import building, chunks, grids, raw, tables
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
-NAMES = ("write", "chunk", "raw", "parents", "boundary", "queue", "coordination")
+NAMES = ("write", "chunk", "raw", "tables", "parents", "boundary", "queue", "coordination")
 
 
 @contextmanager
@@ -53,11 +53,20 @@ def empty_table() -> Iterator[tuple[Endpoints, int]]:
 @click.option("--rounds", default=3, help="Of so many rounds the quickest counts.")
 @click.option("--sides", default="4,8,16", help="Chunks along an axis of the grids of `parents`.")
 @click.option("--pairs", default="100000,1000000", help="Pairs on the boundaries of `boundary`.")
+@click.option("--rows", default=10_000_000, help="Rows of `tables`.")
 @click.option("--total", default=10_000, help="Layer-2 chunks of `coordination`, about.")
 def main(
-    names: tuple[str, ...], dataset: Path, out: Path, threads: int, rounds: int, sides: str, pairs: str, total: int
+    names: tuple[str, ...],
+    dataset: Path,
+    out: Path,
+    threads: int,
+    rounds: int,
+    sides: str,
+    pairs: str,
+    rows: int,
+    total: int,
 ) -> None:
-    """Measure all, or what NAMES say: write, chunk, raw, parents, boundary, queue, coordination."""
+    """Measure all, or what NAMES say: write, chunk, raw, tables, parents, boundary, queue, coordination."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
     def write() -> dict[str, object]:
@@ -84,6 +93,7 @@ def main(
         "write": write,
         "chunk": lambda: chunks.measure(REPOSITORY / "build" / "bench", 5),
         "raw": lambda: raw.measure(REPOSITORY / "build" / "bench", 5),
+        "tables": lambda: tables.measure(REPOSITORY / "build" / "bench" / "tables", rows),
         "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
         "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),
         "queue": queue,

@@ -60,12 +60,20 @@ def scenes(draw: st.DrawFn) -> Scene:
             scene.objects = np.where(rng.random(shape) < 0.2, rng.integers(0, 5, shape), scene.objects).astype(
                 "uint32"
             )
+    elif way == "mapping":
+        scene.mapping = {label: int(rng.integers(1, 5)) for label in labels if rng.random() < 0.9} or {1: 1}
+    elif way == "scores":
+        scene.threshold, scene.together = 0.5, draw(st.sampled_from(["above", "below"]))
+        pairs = {(a, b) for a in labels for b in labels if a < b and rng.random() < 0.5} or {(1, 2)}
+        scene.scores = {
+            (b, a) if rng.random() < 0.5 else (a, b): float(np.float32(rng.random())) for a, b in sorted(pairs)
+        }
     elif draw(st.booleans()):
         scene.split = tuple(draw(st.integers(1, 6)) for _ in range(3))  # type: ignore[assignment]
     return scene
 
 
-WAYS = ["objects", "flat"]
+WAYS = ["objects", "mapping", "scores", "flat"]
 
 
 @given(scenes())

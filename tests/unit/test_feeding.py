@@ -16,19 +16,16 @@ from shared.operate.feeding import (
     AHEAD_SECONDS,
     LOOK_SECONDS,
     MOST,
-    QUEUED_NAME,
     Feeder,
-    Queued,
     feed,
     more_to_queue,
-    queue_first,
-    read_queued,
 )
 from shared.operate.queueing import resume, shuffled_chunks
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.done import is_finished
 from shared.run.messages import Message
+from shared.run.queued import QUEUED_NAME, Queued, queue_first, read_queued
 from shared.run.record import RECORD_NAME
 from shared.table.columns import families
 from tests.harness import MemoryRun, backend_of, worker_of
