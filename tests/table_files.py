@@ -10,9 +10,10 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow
 import pyarrow.csv
 import pyarrow.feather
@@ -22,12 +23,13 @@ from shared.plan.grid import Chunk
 from shared.tables.components import join_parts
 from shared.tables.finding import find_parts
 from shared.tables.lookup import Lookup
-from shared.tables.parts import Part, cut
+from shared.tables.parts import Part
 from shared.tables.rows import Table
 from shared.tables.sorting import sort_part
 from tests.raw_shards import MemoryRanges
 
-Columns = Sequence[np.ndarray]
+Array = npt.NDArray[Any]
+Columns = Sequence[Array]
 
 NAMES = {2: ("supervoxel", "object"), 3: ("one", "other", "score")}
 
@@ -87,14 +89,14 @@ def csv(columns: Columns, header: bool = True, end: str = "\n", last: bool = Tru
     return (end.join(lines) + (end if last or not lines else "")).encode()
 
 
-def npy(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
+def npy(array: Array, version: tuple[int, int] = (1, 0)) -> bytes:
     """A file of numpy."""
     file = io.BytesIO()
     np.lib.format.write_array(file, array, version, allow_pickle=False)
     return file.getvalue()
 
 
-def structured(columns: Columns) -> np.ndarray:
+def structured(columns: Columns) -> Array:
     """Columns as fields of one array."""
     types = [(name, column.dtype) for name, column in zip(NAMES[len(columns)], columns, strict=True)]
     found = np.zeros(len(columns[0]), types)
@@ -103,9 +105,10 @@ def structured(columns: Columns) -> np.ndarray:
     return found
 
 
-def square(columns: Columns, order: str = "C") -> np.ndarray:
+def square(columns: Columns, order: Literal["C", "F"] = "C") -> Array:
     """Columns of one type as an array (n, columns)."""
-    return np.asarray(np.stack(columns, axis=1), order=order)  # type: ignore[call-overload]
+    found: Array = np.array(np.stack(columns, axis=1), order=order)
+    return found
 
 
 WRITERS: dict[str, Callable[[Columns, int], bytes]] = {
@@ -125,16 +128,9 @@ def handoff_name(chunk: Chunk) -> str:
 
 
 def parts_of(table: Table, files: Mapping[str, bytes], most: int = 62, least: int = 10_000_000) -> list[Part]:
-    """The parts of all files, which are named with their folders; as `find_parts` has them, but of fewer rows."""
-    from shared.tables import finding
-
+    """The parts of all files, which are named with their folders."""
     folders = list(dict.fromkeys(name.rpartition("/")[0] for name in files))
-    before = finding.cut
-    finding.cut = lambda found, up_to: cut(found, up_to, least)  # type: ignore[assignment]
-    try:
-        return find_parts(table, folders, open_place(files), most, "set.yml", table.label)
-    finally:
-        finding.cut = before
+    return find_parts(table, folders, open_place(files), most, "set.yml", table.label, least)
 
 
 def sorted_runs(table: Table, files: Mapping[str, bytes], parts: Sequence[Part]) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from shared.errors import ConfigError, IngestError, Problem
 from shared.tables.formats.known import ENDINGS, format_of, units_of
-from shared.tables.parts import Part, TableFile, cut
+from shared.tables.parts import LEAST_ROWS, Part, TableFile, cut
 from shared.tables.ports import OpenPlace
 from shared.tables.range_file import RangeFile
 from shared.tables.rows import Table, Wrong
@@ -23,9 +23,15 @@ _SKIPPED = (".", "_")
 
 
 def find_parts(
-    table: Table, locations: Sequence[str], open_place: OpenPlace, most: int, where: str, key: str
+    table: Table,
+    locations: Sequence[str],
+    open_place: OpenPlace,
+    most: int,
+    where: str,
+    key: str,
+    least: int = LEAST_ROWS,
 ) -> list[Part]:
-    """The parts, at most `most`, of the tables at some locations, each a file or a folder of files.
+    """The parts of the tables at some locations, each a file or a folder; see `cut` for `most` and `least`.
 
     ConfigError, which names `where` and `key` of the configuration, for what is not there or no such table.
     """
@@ -55,7 +61,7 @@ def find_parts(
     files = [each for each in looked if isinstance(each, TableFile)]
     if not sum(file.units.rows for file in files):
         raise ConfigError([Problem(where, key, list(locations), "no row is in these tables")])
-    return cut(files, most)
+    return cut(files, most, least)
 
 
 def _files(location: str, open_place: OpenPlace) -> Iterator[tuple[str, str, int]]:

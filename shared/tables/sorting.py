@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from shared.errors import DataError
-from shared.plan.ids import NO_IDS
 from shared.tables.lexical import Keys, equal, order_of, said, taken
 from shared.tables.parts import Part
 from shared.tables.ports import OpenRanges
@@ -19,7 +18,7 @@ from shared.tables.rows import Column, Rows, Table, kept
 from shared.tables.run_file import Encoded, encode, numbered
 
 RUN_ROWS = 3 << 22
-"""Rows of a run: sorting them takes some 700 MB."""
+"""Rows of a run: sorting them takes some 800 MB, libraries and all."""
 
 
 def sort_part(table: Table, part: Part, open_ranges: OpenRanges, chunk: object) -> Iterator[tuple[int, bytes]]:
@@ -32,25 +31,23 @@ def sort_part(table: Table, part: Part, open_ranges: OpenRanges, chunk: object) 
 
 
 def _runs(table: Table, part: Part, open_ranges: OpenRanges, chunk: object) -> Iterator[Encoded]:
-    held: list[Rows] = []
+    held: list[list[Column]] = [[] for _ in range(table.keys + 1)]
     count = 0
     written = False
     for _, rows in part.read_rows(table, open_ranges, chunk):
-        rows = in_order_of_ids(table, rows)
-        while len(rows.values):
+        ordered = in_order_of_ids(table, rows)
+        columns: list[Column] = [*ordered.keys, ordered.values]
+        while len(columns[-1]):
             room = RUN_ROWS - count
-            held.append(_slice(table, rows, 0, room))
-            count += len(held[-1].values)
-            rows = _slice(table, rows, room, None)
+            for column, pieces in zip(columns, held, strict=True):
+                pieces.append(column[:room])
+            count += len(held[-1][-1])
+            columns = [column[room:] for column in columns]
             if count == RUN_ROWS:
                 yield _sorted(table, held, part, open_ranges, chunk)
                 count, written = 0, True
     if count or not written:
         yield _sorted(table, held, part, open_ranges, chunk)
-
-
-def _slice(table: Table, rows: Rows, start: int, stop: int | None) -> Rows:
-    return Rows(taken(rows.keys, slice(start, stop)), rows.values[start:stop])
 
 
 def in_order_of_ids(table: Table, rows: Rows) -> Rows:
@@ -67,14 +64,19 @@ def in_order_of_ids(table: Table, rows: Rows) -> Rows:
     return Rows((low, high), values)
 
 
-def _sorted(table: Table, held: list[Rows], part: Part, open_ranges: OpenRanges, chunk: object) -> Encoded:
-    """The run of the rows that are held, which are let go of on the way."""
-    keys: Keys = tuple(np.concatenate([NO_IDS, *(rows.keys[at] for rows in held)]) for at in range(table.keys))
-    values: Column = np.concatenate([np.zeros(0, table.dtype), *(rows.values for rows in held)])
-    held.clear()
-    order = order_of(keys)
-    keys, values = taken(keys, order), values[order]
+def _sorted(table: Table, held: list[list[Column]], part: Part, open_ranges: OpenRanges, chunk: object) -> Encoded:
+    """The run of the columns that are held in pieces, and are let go of one by one."""
+    columns: list[Column] = []
+    for pieces in held:
+        columns.append(np.concatenate([np.zeros(0, table.dtype if pieces is held[-1] else np.uint64), *pieces]))
+        pieces.clear()
+    order = order_of(tuple(columns[:-1]))
+    for at in range(len(columns)):
+        columns[at] = columns[at][order]
     del order
+    keys: Keys = tuple(columns[:-1])
+    values = columns[-1]
+    columns.clear()
     repeated = equal(taken(keys, slice(1, None)), taken(keys, slice(None, -1)))
     if repeated.any():
         differ = np.flatnonzero(repeated & (values[1:] != values[:-1]))

@@ -20,7 +20,7 @@ from shared.tables.components import join_parts
 from shared.tables.finding import find_parts
 from shared.tables.lookup import Lookup, SortedTables
 from shared.tables.parts import Part
-from shared.tables.rows import Table
+from shared.tables.rows import Column, Table
 from shared.tables.sorting import sort_part
 from tests.benchmarks.measure import MB, Spent, grown_mb, show
 
@@ -89,11 +89,12 @@ def _write(path: Path, table: Table, rows: int) -> None:
         for start in range(0, rows, STEP):
             numbers = rng.permutation(np.arange(start, min(rows, start + STEP), dtype=np.uint64))
             ids = _ids(numbers, path.name)
+            columns: list[Column]
             if table is Table.MAPPING:
                 columns = [ids, (numbers >> np.uint64(6)) * np.uint64(0x9E3779B97F4A7C15)]
             else:
-                near = _ids(numbers + rng.integers(1, 3 * CHUNK, len(numbers)).astype(np.uint64), path.name)
-                columns = [ids, near, rng.random(len(ids), np.float32)]
+                near: Ids = numbers + rng.integers(1, 3 * CHUNK, len(numbers), dtype=np.uint64)
+                columns = [ids, _ids(near, path.name), rng.random(len(ids), np.float32)]
             file.write_table(pyarrow.table(columns, schema=schema))
 
 

@@ -22,7 +22,7 @@ from shared.tables.lookup import SortedTables
 from shared.tables.parts import Part
 from shared.tables.rows import Table
 from tests.examples import examples
-from tests.table_files import WRITERS, joined_runs, lookup, npy, parts_of, sorted_runs, square
+from tests.table_files import WRITERS, Array, joined_runs, lookup, npy, parts_of, sorted_runs, square
 
 TOP = (1 << 64) - 1
 IDS = st.one_of(
@@ -39,18 +39,18 @@ WIDTHS = st.sampled_from([np.uint64, np.uint64, np.int64, np.uint32, np.int32, n
 @contextmanager
 def sizes(block: int, rows: int, batch: int) -> Iterator[None]:
     """Blocks, runs and batches of so few rows that a small table has many."""
-    before = run_file.BLOCK, sorting.RUN_ROWS, components.RUN_ROWS, components.BATCH_EDGES
-    run_file.BLOCK, sorting.RUN_ROWS, components.RUN_ROWS, components.BATCH_EDGES = block, rows, rows, batch
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_file, "BLOCK", block)
+        patch.setattr(sorting, "RUN_ROWS", rows)
+        patch.setattr(components, "RUN_ROWS", rows)
+        patch.setattr(components, "BATCH_EDGES", batch)
         yield
-    finally:
-        run_file.BLOCK, sorting.RUN_ROWS, components.RUN_ROWS, components.BATCH_EDGES = before
 
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 40), st.integers(1, 20))
 
 
-def as_ids(draw: Any, values: list[int]) -> np.ndarray:
+def as_ids(draw: Any, values: list[int]) -> Array:
     """Ids in some type that holds them."""
     dtype = draw(WIDTHS)
     if values and max(values) > np.iinfo(dtype).max:

@@ -153,7 +153,7 @@ NANS = np.array([1, 2, math.nan, 4], np.float32)
 
 
 def null_parquet(**options: object) -> bytes:
-    return parquet([NULLS, LONG], 2)  # type: ignore[list-item]  # Arrow's own columns do as well
+    return parquet([NULLS, LONG], 2)
 
 
 WHILE: dict[str, tuple[str, bytes, Table, int, str]] = {
@@ -239,7 +239,7 @@ def test_endings() -> None:
 def test_types_of_arrow() -> None:
     """Decimals and timestamps are no ids, though they look whole."""
     for of in (pyarrow.decimal128(20), pyarrow.timestamp("s"), pyarrow.list_(pyarrow.uint64())):
-        file = parquet([pyarrow.array([], of), pyarrow.array([], pyarrow.uint64())])  # type: ignore[list-item]
+        file = parquet([pyarrow.array([], of), pyarrow.array([], pyarrow.uint64())])
         assert "which are no numbers" in refused("t.parquet", file)
 
 

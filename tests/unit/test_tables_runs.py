@@ -31,7 +31,18 @@ from shared.tables.rows import Table
 from shared.tables.run_file import BLOCK, HEAD, Head, Run, encode, numbered, read_head
 from shared.tables.sorting import sort_part
 from tests.raw_shards import MemoryRanges
-from tests.table_files import csv, handoff_name, lookup, npy, open_place, parquet, parts_of, sorted_runs, square
+from tests.table_files import (
+    Array,
+    csv,
+    handoff_name,
+    lookup,
+    npy,
+    open_place,
+    parquet,
+    parts_of,
+    sorted_runs,
+    square,
+)
 
 CHUNK = Chunk(0, 0, 0, 0)
 IDS = np.arange(1, 11, dtype=np.uint64)
@@ -249,7 +260,7 @@ def test_no_supervoxel_is_called_0() -> None:
 # ---- the bytes of runs
 
 
-def run_of(rows: int = 3 * BLOCK + 5) -> tuple[bytes, np.ndarray, np.ndarray]:
+def run_of(rows: int = 3 * BLOCK + 5) -> tuple[bytes, Array, Array]:
     rng = np.random.default_rng(rows)
     keys = np.unique(rng.integers(1, 1 << 64, rows, dtype=np.uint64))
     values = rng.integers(0, 1 << 64, len(keys), dtype=np.uint64)
