@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from jobs.example import make_example
 from shared.exit_codes import Exit
@@ -99,3 +101,54 @@ def test_flat_labels(cli: Run, variables: dict[str, str], example: Path, tmp_pat
     assert complete(tmp_path) == [True, True, True]
     objects = len(np.unique(volume(labels))) - 1
     assert f"{objects:,} roots" in done.stdout
+
+
+def scored(example: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int, float]]]:
+    """The objects of an example as tables: of its fragments, and of scored edges between those that touch."""
+    fragments, objects = volume(example / "fragments"), volume(example / "objects")
+    at = np.unique(fragments, return_index=True)
+    of = {int(one): int(objects.ravel()[where]) for one, where in zip(*at, strict=True) if one}
+    pairs: set[tuple[int, int]] = set()
+    for axis in range(3):
+        low, high = np.moveaxis(fragments, axis, 0)[:-1].ravel(), np.moveaxis(fragments, axis, 0)[1:].ravel()
+        touch = (low != high) & (low != 0) & (high != 0)
+        pairs.update(zip(low[touch].tolist(), high[touch].tolist(), strict=True))
+    edges = [(a, b, 0.75 if of[a] == of[b] else 0.25) for a, b in sorted(pairs) if a < b or (b, a) not in pairs]
+    return sorted(of.items()), edges
+
+
+def test_tables(cli: Run, variables: dict[str, str], example: Path, tmp_path: Path) -> None:
+    """A mapping in several files, and scored edges, make the roots that the volume of objects makes; jobs of layer
+    0 sort them first. A table that contradicts itself ends there, and goes on when it is mended."""
+    mapping, edges = scored(example)
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    np.save(tables / "a.npy", np.array(mapping[::2], np.uint64))
+    parquet.write_table(
+        pyarrow.table(
+            {
+                "fragment": pyarrow.array([a for a, _ in mapping[1::2]], pyarrow.uint64()),
+                "cell": pyarrow.array([b for _, b in mapping[1::2]], pyarrow.uint64()),
+            }
+        ),
+        tables / "b.parquet",
+    )
+    truth = example / "truth.npz"
+    (tmp_path / "mapped").mkdir()
+    path = dataset(tmp_path / "mapped", example, f"supervoxels: {{0}}/fragments, mapping: {tables}")
+    done = cli("ingest", path, "--graph", name(), "--workers", 2, "--truth", truth)
+    assert (done.returncode, "agrees with" in done.stdout, str(truth) in done.stdout) == (0, True, True), done
+
+    (tmp_path / "scored").mkdir()
+    csv, graph = tmp_path / "edges.csv", name()
+    rows_of = [f"{a},{b},{score}\n" for a, b, score in edges]
+    again = f"{edges[0][1]},{edges[0][0]},"
+    csv.write_text("".join(rows_of) + f"{again}0.50\n")
+    settings = f"supervoxels: {{0}}/fragments, edges: {csv}, threshold: 0.5, together: above"
+    path = dataset(tmp_path / "scored", example, settings)
+    failed = cli("ingest", path, "--graph", graph, "--workers", 2, "--truth", truth)
+    assert failed.returncode == Exit.FAILED_CHUNKS and "has two scores" in failed.stdout, failed
+    assert cli("discard", "--graph", graph, "--layer", 0, "--yes").returncode == Exit.REFUSED
+    csv.write_text("".join(rows_of) + f"{again}{edges[0][2]}\n")
+    done = cli("resume", "--graph", graph, "--workers", 2)
+    assert (done.returncode, "agrees with" in done.stdout, str(truth) in done.stdout) == (0, True, True), done
