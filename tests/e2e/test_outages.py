@@ -269,8 +269,8 @@ os.execvp("unshare", ["unshare", "-m", "sh", "-c", script, disk, more, sys.execu
 
 @pytest.mark.skipif(not IN_CI, reason="waits until a worker tries again; CI=true runs it")
 def test_scratch_disk_is_full(start: Start, variables: dict[str, str], few: Path, tmp_path: Path) -> None:
-    """A disk on which no more hand-offs fit is said to be full while the run waits; once there is room it goes on by
-    itself, and nothing is held against any chunk."""
+    """A disk on which no more hand-offs fit is said to be full while the run waits; once there is room it goes on
+    by itself, and nothing is held against any chunk."""
     mounts = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True, check=False)
     if mounts.returncode:
         lacks("mounts", f"a full disk takes one of its own: {mounts.stderr}")
