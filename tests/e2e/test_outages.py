@@ -27,6 +27,7 @@ from shared.exit_codes import Exit
 from tests.e2e.test_ingest import in_memory, opened, rows
 from tests.faults.emulated import wait_until
 from tests.faults.proxy import Proxy
+from tests.lacking import IN_CI, lacks
 
 SECONDS = 120.0
 NOTICED = 10.0
@@ -254,6 +255,34 @@ def test_no_worker(start: Start, variables: dict[str, str], few: Path) -> None:
     assert command.says("no worker runs here (WORKERS=0)") and "make resume" in command.said, command.said
     command.process.send_signal(signal.SIGTERM)
     assert command.ends(ANSWERED) == Exit.INTERRUPTED
+
+
+FULL_DISK = """
+import os, sys
+disk, more, *command = sys.argv[1:]
+script = 'mount -t tmpfs -o size=40k tmpfs "$0" || exit 99; more=$1; shift; "$@" & child=$!; read go < "$more"; \
+    mount -o remount,size=64m tmpfs "$0"; wait $child'
+os.execvp("unshare", ["unshare", "-m", "sh", "-c", script, disk, more, sys.executable, *command])
+"""
+"""Runs a command with a small disk of its own, in a namespace of mounts, until a pipe says to make it larger."""
+
+
+@pytest.mark.skipif(not IN_CI, reason="waits until a worker tries again; CI=true runs it")
+def test_scratch_disk_is_full(start: Start, variables: dict[str, str], few: Path, tmp_path: Path) -> None:
+    """A disk on which no more hand-offs fit is said to be full while the run waits; once there is room it goes on
+    by itself, and nothing is held against any chunk."""
+    mounts = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True, check=False)
+    if mounts.returncode:
+        lacks("mounts", f"a full disk takes one of its own: {mounts.stderr}")
+    disk, more = tmp_path / "disk", tmp_path / "more"
+    disk.mkdir()
+    os.mkfifo(more)
+    environ = variables | {"INGEST_SCRATCH": f"file://{disk}"}
+    command = start(environ, "-c", FULL_DISK, disk, more, *INGEST, few / "dataset.yml", "--graph", graph())
+    assert command.says("No space left on device"), command.said
+    more.write_text("go")
+    assert command.ends(SECONDS) == Exit.OK, command.said
+    assert "agrees with" in command.said and "dead letters" not in command.said
 
 
 def test_workers_without_memory(start: Start, variables: dict[str, str], few: Path) -> None:
