@@ -98,8 +98,10 @@ def dispatch_now(backend: GoogleBackend, more: Mapping[int, int] | None = None) 
 def _local_folders(checked: Checked, dataset: str) -> list[Problem]:
     """The folders of this machine, which no task in the cloud can reach."""
     told = "is a folder of this machine, which no task in the cloud can reach; use a bucket"
+    cut = checked.input.segmentation is not None
     return [
         Problem(dataset, key, folder, told)
         for key, folder in checked.folders.items()
-        if key != "data_source.WATERSHED" and (plain_location(folder).startswith("file://") or "://" not in folder)
+        if (cut or key != "data_source.WATERSHED")
+        and (plain_location(folder).startswith("file://") or "://" not in folder)
     ]

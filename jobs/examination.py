@@ -25,7 +25,7 @@ from shared.estimate.needs import needs
 from shared.estimate.schedule import NODES, schedule
 from shared.estimate.tfvars import buckets
 from shared.operate.check import Checked
-from shared.operate.which_input import folders_of
+from shared.operate.segmentation_input import locations_of, outputs_of
 
 TERRAFORM = REPOSITORY / "terraform"
 VARIABLES = TERRAFORM / "dataset.auto.tfvars.json"
@@ -125,10 +125,11 @@ def region_of(fleets: Iterable[Fleet]) -> str | None:
 
 def _layers(asked: Asked, fleets: list[Fleet], last: dict[str, Any]) -> tuple[int, ...]:
     if asked.checked is not None:
-        return tuple(range(2, asked.checked.plan.grid.layer_count + 1))
+        plan = asked.checked.plan
+        return tuple(range(plan.layers.start, plan.grid.layer_count + 1))
     if fleets:
         return tuple(sorted(layer for fleet in fleets for layer in fleet.layers))
-    return tuple(range(2, int(last.get("layers", 1)) + 1))
+    return tuple(range(int(last.get("lowest_layer", 2)), int(last.get("layers", 1)) + 1))
 
 
 def _tables(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
@@ -141,16 +142,18 @@ def _tables(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
 
 def _inputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
     if asked.checked is not None:
+        if asked.checked.input.segmentation is not None:
+            return tuple(buckets(locations_of(asked.checked.input.segmentation).values()))
         folders = asked.checked.folders
         return tuple(buckets(folder for key, folder in folders.items() if key != "data_source.WATERSHED"))
     return tuple(last.get("input_buckets", []))
 
 
 def _outputs(asked: Asked, last: dict[str, Any]) -> tuple[str, ...]:
-    """Where processed files are written to, of a dataset that is raw output."""
+    """Where is written to beside the table, of a dataset that is raw output or a segmentation."""
     if asked.checked is None:
         return tuple(last.get("output_buckets", []))
-    given = folders_of(asked.checked.dataset)
+    given = outputs_of(asked.checked.dataset)
     return tuple(buckets(given[kind] for kind in asked.checked.input.written))
 
 

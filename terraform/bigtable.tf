@@ -27,7 +27,7 @@ resource "google_bigtable_instance" "this" {
 
 # The tables are not there yet, so the grant is one of the instance, with a condition that names them.
 resource "google_bigtable_instance_iam_member" "worker_tables" {
-  for_each = local.layers
+  for_each = local.graph_layers
   instance = local.bigtable_instance
   role     = "roles/bigtable.user"
   member   = local.workers[each.key]

@@ -54,18 +54,23 @@ resource "google_storage_bucket_iam_member" "dispatch_scratch" {
   member = local.dispatch
 }
 
-# Inputs are read by layer 2 alone: all above read hand-offs.
+# Files and raw output are read by layer 2, a segmentation's volumes by layer 1 and its tables by layer 0: all others
+# read hand-offs.
 resource "google_storage_bucket_iam_member" "worker_input" {
-  for_each = setsubtract(var.input_buckets, var.foreign_buckets)
-  bucket   = each.key
-  role     = "roles/storage.objectViewer"
-  member   = local.workers["2"]
+  for_each = {
+    for pair in setproduct(setsubtract(var.input_buckets, var.foreign_buckets), toset(local.readers)) :
+    "${pair[0]} ${pair[1]}" => { bucket = pair[0], layer = pair[1] }
+  }
+  bucket = each.value.bucket
+  role   = "roles/storage.objectViewer"
+  member = local.workers[each.value.layer]
 }
 
-# Processed files are written by layer 2, each chunk's by its own job; that all are there is noted by the root's.
+# Processed files are written by layer 2, each chunk's by its own job, and the volume of supervoxels by layer 1; that all
+# are there is noted by the root's.
 resource "google_storage_bucket_iam_member" "worker_output" {
   for_each = {
-    for pair in setproduct(setsubtract(var.output_buckets, var.foreign_buckets), toset(["2", tostring(var.layers)])) :
+    for pair in setproduct(setsubtract(var.output_buckets, var.foreign_buckets), toset(local.writers)) :
     "${pair[0]} ${pair[1]}" => { bucket = pair[0], layer = pair[1] }
   }
   bucket = each.value.bucket

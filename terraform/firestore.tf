@@ -18,8 +18,8 @@ resource "time_sleep" "database" {
 }
 
 locals {
-  # Layer 3 is the first that waits; one above the root notes that the root is done.
-  waiting     = [for layer in range(3, var.layers + 2) : "layer${layer}"]
+  # The layer above the lowest is the first that waits; one above the root notes that the root is done.
+  waiting     = [for layer in range(var.lowest_layer + 1, var.layers + 2) : "layer${layer}"]
   collections = toset(concat(local.waiting, ["failures", "orphans", "active", "slots"]))
   asked = merge([for collection in local.waiting : {
     for field in ["children", "seconds", "published"] : "${collection}.${field}" => { collection = collection, field = field }

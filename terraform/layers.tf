@@ -1,7 +1,17 @@
 # The layers, and what each of them gets: its machine, its number of tasks, its limits. Pure arithmetic.
 
 locals {
-  layers = { for layer in range(2, var.layers + 1) : tostring(layer) => layer }
+  layers = { for layer in range(var.lowest_layer, var.layers + 1) : tostring(layer) => layer }
+
+  # Those that have nodes, and so rows; below them are the cuts of a segmentation and the parts of its tables.
+  graph_layers = { for key, layer in local.layers : key => layer if layer >= 2 }
+
+  # A large run is queued some at a time, in the lowest layer that has the whole grid.
+  fed = [for key, layer in local.layers : key if layer == 1 || layer == 2]
+
+  # Who reads what is given, and who writes what stands beside the table.
+  readers = var.lowest_layer < 2 ? [for key, layer in local.layers : key if layer < 2] : ["2"]
+  writers = distinct(concat(local.fed, [tostring(var.layers)]))
 
   # Cloud Run: the least and the most memory in GiB that a machine of so many CPUs may have.
   memory_by_cpu = {
@@ -21,7 +31,7 @@ locals {
   memory_gib = { for key, layer in local.layers : key => max(1, coalesce(
     local.given[key].memory_gib,
     lookup(var.layer_memory_gib, key, null),
-    min(var.machine.max_memory_gib, ceil(2 * var.machine.memory_gib * pow(var.machine.growth, layer - 2)) / 2),
+    min(var.machine.max_memory_gib, ceil(2 * var.machine.memory_gib * pow(var.machine.growth, max(0, layer - 2))) / 2),
   )) }
   memory_mib = { for key, memory in local.memory_gib : key => ceil(1024 * memory) }
 
@@ -35,7 +45,7 @@ locals {
   max_tasks = { for key, layer in local.layers : key => coalesce(
     local.given[key].max,
     lookup(var.layer_tasks, key, null),
-    ceil(var.fleet.max / pow(var.fleet.fall, layer - 2)),
+    ceil(var.fleet.max / pow(var.fleet.fall, max(0, layer - 2))),
   ) }
 
   # More CPUs than one are on the curve for the sake of memory alone, which one worker then has to itself.
@@ -49,7 +59,7 @@ locals {
   } }
 
   # What dispatch and `make ingest` read: the object fleets.json, written in buckets.tf.
-  fleets = [for layer in range(2, var.layers + 1) : {
+  fleets = [for layer in range(var.lowest_layer, var.layers + 1) : {
     job        = "projects/${var.project}/locations/${var.region}/jobs/${var.prefix}-l${layer}"
     layers     = [layer]
     start      = min(coalesce(local.given[tostring(layer)].start, var.fleet.start), local.max_tasks[tostring(layer)])

@@ -61,10 +61,10 @@ output "fleets" {
 
 output "writers" {
   description = "Who must be able to write objects of those output_buckets that are foreign_buckets (roles/storage.objectUser); their owners grant it."
-  value       = length(setintersection(var.output_buckets, var.foreign_buckets)) == 0 ? [] : [for layer in distinct(["2", tostring(var.layers)]) : local.workers[layer]]
+  value       = length(setintersection(var.output_buckets, var.foreign_buckets)) == 0 ? [] : [for layer in local.writers : local.workers[layer]]
 }
 
 output "readers" {
   description = "Who must be able to read the objects of foreign_buckets (roles/storage.objectViewer); their owners grant it."
-  value       = length(var.foreign_buckets) == 0 ? [] : [local.workers["2"]]
+  value       = length(var.foreign_buckets) == 0 ? [] : [for layer in local.readers : local.workers[layer]]
 }

@@ -92,12 +92,24 @@ resource "google_pubsub_topic_iam_member" "worker_next" {
   member   = local.workers[each.key]
 }
 
-# And to its own layer: the next part of layer 2, and what waited so often that its deliveries would run out.
+# And to its own layer: the next part of a run, and what waited so often that its deliveries would run out.
 resource "google_pubsub_topic_iam_member" "worker_again" {
   for_each = local.layers
   topic    = google_pubsub_topic.layer[each.key].name
   role     = "roles/pubsub.publisher"
   member   = local.workers[each.key]
+}
+
+# Whoever works on layer 2 or below queues the next part of every run, also of one whose parts are of another layer.
+resource "google_pubsub_topic_iam_member" "worker_feeds" {
+  for_each = {
+    for pair in setproduct([for key, layer in local.layers : key if layer <= 2], local.fed) :
+    "${pair[0]} ${pair[1]}" => { layer = pair[0], topic = pair[1] }
+    if !contains([pair[0], tostring(tonumber(pair[0]) + 1)], pair[1])
+  }
+  topic  = google_pubsub_topic.layer[each.value.topic].name
+  role   = "roles/pubsub.publisher"
+  member = local.workers[each.value.layer]
 }
 
 resource "google_pubsub_topic_iam_member" "worker_dead" {

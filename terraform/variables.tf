@@ -12,11 +12,21 @@ variable "project" {
 }
 
 variable "layers" {
-  description = "Number of the root layer: 2 to this one are built."
+  description = "Number of the root layer: 2 to this one are built, or lowest_layer to this one."
   type        = number
   validation {
     condition     = var.layers == floor(var.layers) && var.layers >= 2 && var.layers <= 20
     error_message = "layers is the number of the root layer, a whole number from 2 to 20; the plan of the dataset says which."
+  }
+}
+
+variable "lowest_layer" {
+  description = "The lowest layer that has jobs: 2, or of a dataset that is a segmentation 1, where its chunks are cut, and 0 if it has tables, which are sorted there."
+  type        = number
+  default     = 2
+  validation {
+    condition     = contains([0, 1, 2], var.lowest_layer)
+    error_message = "lowest_layer is 2, 1 where chunks are cut from a segmentation, or 0 where that has tables; the plan of the dataset says which."
   }
 }
 
@@ -34,7 +44,7 @@ variable "tables" {
 }
 
 variable "input_buckets" {
-  description = "Buckets (without gs://) with the edges and components, or the raw agglomeration output, that workers read."
+  description = "Buckets (without gs://) with the edges and components, the raw agglomeration output, or the volumes and tables of a segmentation, that workers read."
   type        = set(string)
   default     = []
   validation {
@@ -44,7 +54,7 @@ variable "input_buckets" {
 }
 
 variable "output_buckets" {
-  description = "Buckets (without gs://) that processed edges and components are written to, from raw agglomeration output."
+  description = "Buckets (without gs://) that edges and components are written to, from raw agglomeration output or a segmentation, and the volume that is cut from that."
   type        = set(string)
   default     = []
   validation {
@@ -71,9 +81,9 @@ variable "layer_memory_gib" {
   validation {
     condition = alltrue([
       for layer, memory in var.layer_memory_gib :
-      can(regex("^([2-9]|1[0-9]|20)$", layer)) && memory >= 0.5 && memory <= 32
+      can(regex("^([0-9]|1[0-9]|20)$", layer)) && memory >= 0.5 && memory <= 32
     ])
-    error_message = "layer_memory_gib has numbers of layers from 2 on, like \"5\", and 0.5 to 32 GiB for each (less than 1 is made 1), as Cloud Run has no other machines."
+    error_message = "layer_memory_gib has numbers of layers, like \"5\", and 0.5 to 32 GiB for each (less than 1 is made 1), as Cloud Run has no other machines."
   }
 }
 
@@ -84,9 +94,9 @@ variable "layer_tasks" {
   validation {
     condition = alltrue([
       for layer, tasks in var.layer_tasks :
-      can(regex("^([2-9]|1[0-9]|20)$", layer)) && tasks >= 1 && tasks <= 10000 && tasks == floor(tasks)
+      can(regex("^([0-9]|1[0-9]|20)$", layer)) && tasks >= 1 && tasks <= 10000 && tasks == floor(tasks)
     ])
-    error_message = "layer_tasks has numbers of layers from 2 on, like \"5\", and 1 to 10,000 tasks for each, the most that Cloud Run takes in an execution."
+    error_message = "layer_tasks has numbers of layers, like \"5\", and 1 to 10,000 tasks for each, the most that Cloud Run takes in an execution."
   }
 }
 
@@ -260,8 +270,8 @@ variable "by_layer" {
   }))
   default = {}
   validation {
-    condition     = alltrue([for layer in keys(var.by_layer) : can(regex("^([2-9]|1[0-9]|20)$", layer))])
-    error_message = "The keys of by_layer are numbers of layers from 2 on, like \"5\"."
+    condition     = alltrue([for layer in keys(var.by_layer) : can(regex("^([0-9]|1[0-9]|20)$", layer))])
+    error_message = "The keys of by_layer are numbers of layers up to 20, like \"5\"."
   }
   validation {
     condition     = alltrue([for its in values(var.by_layer) : its.cpu == null ? true : contains([1, 2, 4, 6, 8], its.cpu)])

@@ -19,7 +19,7 @@ from shared.estimate.report import PlanReport
 from shared.estimate.schedule import NODES, as_rows, remarks, schedule
 from shared.estimate.tfvars import tfvars, unknown
 from shared.operate.check import check
-from shared.operate.which_input import folders_of
+from shared.operate.segmentation_input import locations_of, outputs_of
 
 PRICES = REPOSITORY / "configs" / "prices.yml"
 """List prices, for the bill of a plan."""
@@ -50,10 +50,11 @@ def plan(
     needed = needs(report)
     if as_tfvars:
         known, chosen = environment(), checked.input
-        written = [folders_of(checked.dataset)[kind] for kind in chosen.written + chosen.kept]
+        written = [outputs_of(checked.dataset)[kind] for kind in chosen.written + chosen.kept]
+        read = None if chosen.segmentation is None else locations_of(chosen.segmentation).values()
         where = known.project, known.instance
         grid = checked.plan.grid
-        put_tfvars(tfvars(checked.dataset, checked.table, grid, needed, *where, written), path, out)
+        put_tfvars(tfvars(checked.dataset, checked.table, grid, needed, *where, written, read), path, out)
         return
     prices = load_prices(PRICES)
     say(f"{path}: table {checked.table}")

@@ -66,7 +66,7 @@ def _fleet(fields: dict[str, Any]) -> Fleet:
     fleet = Fleet(**{**fields, "layers": tuple(fields["layers"])})
     good = {
         "job": isinstance(fleet.job, str) and JOB.fullmatch(fleet.job),
-        "layers": fleet.layers and all(type(layer) is int and layer >= 2 for layer in fleet.layers),
+        "layers": fleet.layers and all(type(layer) is int and layer >= 0 for layer in fleet.layers),
         "start": type(fleet.start) is int and fleet.start >= 1,
         "max": type(fleet.max) is int and (type(fleet.start) is not int or fleet.max >= fleet.start),
         "factor": _is_number(fleet.factor, 1),

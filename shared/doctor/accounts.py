@@ -21,7 +21,7 @@ def accounts(place: Place, cloud: Cloud) -> list[Finding]:
         return [skipped("accounts", f"the number of {place.project} is not known ({project.reason})")]
     # Of inputs and outputs some may be others' to grant: shared/doctor/inputs.py looks whether they can be read.
     known = replace(place, inputs=(), outputs=(), tables=place.tables if place.instance else ())
-    wanted = grants(known, number(project), max(place.layers))
+    wanted = grants(known, number(project))
     return [*_alive(place, cloud), *_grants(place, cloud, wanted)]
 
 

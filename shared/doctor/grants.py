@@ -5,6 +5,7 @@ Invariants: this is exactly that table, which a test compares with what Terrafor
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,13 +34,14 @@ class Grant:
     """What the grant's condition must name; empty for one without."""
 
 
-def grants(place: Place, number: str, root: int) -> list[Grant]:
-    """All grants of an installation whose highest layer is `root`, in a project with that number."""
-    return [*_workers(place, root), *_functions(place, root), *_build(place, number), *_agent(place, number, root)]
+def grants(place: Place, number: str) -> list[Grant]:
+    """All grants of an installation with the layers of `place`, in a project with that number."""
+    return [*_workers(place), *_functions(place), *_build(place, number), *_agent(place, number)]
 
 
-def _workers(place: Place, root: int) -> Iterator[Grant]:
-    for layer in range(2, root + 1):
+def _workers(place: Place) -> Iterator[Grant]:
+    root = max(place.layers)
+    for layer in place.layers:
         name = f"l{layer}"
         yield _of(place, name, "pubsub.subscriber", _subscription(place, name))
         if layer < root:
@@ -48,20 +50,22 @@ def _workers(place: Place, root: int) -> Iterator[Grant]:
         yield _of(place, name, "pubsub.publisher", _topic(place, "dead"))
         yield _of(place, name, "storage.objectUser", _bucket(place.scratch))
         yield _of(place, name, "datastore.user", *_database(place))
-        for table in place.tables:
+        for table in place.tables if layer >= 2 else ():
             yield _of(place, name, "bigtable.user", *_table(place, table))
-    for bucket in place.inputs:
-        yield _of(place, "l2", "storage.objectViewer", _bucket(bucket))
-    for bucket in place.outputs:
-        for layer in sorted({2, root}):
-            yield _of(place, f"l{layer}", "storage.objectUser", _bucket(bucket))
+    for layer, fed in itertools.product(place.low, place.fed):
+        if fed not in (layer, layer + 1):
+            yield _of(place, f"l{layer}", "pubsub.publisher", _topic(place, f"l{fed}"))
+    for bucket, layer in itertools.product(place.inputs, place.readers):
+        yield _of(place, f"l{layer}", "storage.objectViewer", _bucket(bucket))
+    for bucket, layer in itertools.product(place.outputs, place.writers):
+        yield _of(place, f"l{layer}", "storage.objectUser", _bucket(bucket))
 
 
-def _functions(place: Place, root: int) -> Iterator[Grant]:
+def _functions(place: Place) -> Iterator[Grant]:
     for name in ("dead", "dispatch"):
         yield _of(place, name, "storage.objectViewer", _bucket(place.scratch))
         yield _of(place, name, "datastore.user", *_database(place))
-    for layer in range(2, root + 1):
+    for layer in place.layers:
         for role in ("run.jobsExecutorWithOverrides", "run.viewer"):
             yield _of(place, "dispatch", role, _run(place.job(layer), "job"))
     yield _of(place, "push", "run.invoker", _run(place.service("dead-letter"), "service"))
@@ -79,14 +83,14 @@ def _build(place: Place, number: str) -> Iterator[Grant]:
     yield _of(place, "build", "storage.objectViewer", where, f"projects/_/buckets/{copies}")
 
 
-def _agent(place: Place, number: str, root: int) -> Iterator[Grant]:
+def _agent(place: Place, number: str) -> Iterator[Grant]:
     name = f"service-{number}@gcp-sa-pubsub"
     member = f"serviceAccount:{name}.iam.gserviceaccount.com"
     push = Request(
         url("iam", f"v1/projects/{place.project}/serviceAccounts/{place.account('push')}:getIamPolicy"), {}
     )
     yield Grant(name, member, "roles/pubsub.publisher", *_topic(place, "dead"))
-    for layer in range(2, root + 1):
+    for layer in place.layers:
         yield Grant(name, member, "roles/pubsub.subscriber", *_subscription(place, f"l{layer}"))
     yield Grant(name, member, "roles/iam.serviceAccountTokenCreator", f"account {place.prefix}-push", push)
 

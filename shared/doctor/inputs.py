@@ -1,4 +1,5 @@
-"""Whether the dataset's buckets can be read by the account that the workers of layer 2 act as.
+"""Whether the dataset's buckets can be read by the accounts of the workers that read them: those of layer 2, or
+those of the layers below it where a segmentation is cut.
 
 Asked in this order, as far as each is allowed: the bucket itself, in the account's name; the bucket's policy;
 whether everybody may read it.
@@ -22,17 +23,24 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 def inputs(place: Place, cloud: Cloud) -> list[Finding]:
-    """A line for each bucket."""
+    """A line for each bucket and layer that reads it."""
     if not place.inputs:
         return [skipped("inputs", "no dataset is named, or none of its edges and components is in a bucket")]
-    account = place.account("l2")
+    return [finding for layer in place.readers for finding in _of_layer(place, cloud, layer)]
+
+
+def _of_layer(place: Place, cloud: Cloud, layer: int) -> list[Finding]:
+    account = place.account(f"l{layer}")
     path = f"v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     (lent,) = cloud.ask([Request(url("iamcredentials", path), {"scope": [SCOPE], "lifetime": "300s"})])
     token = str(lent.body.get("accessToken", "")) if lent.found else ""
-    return [_bucket(place, cloud, bucket, account, token) for bucket in place.inputs]
+    return [_bucket(place, cloud, bucket, layer, token) for bucket in place.inputs]
 
 
-def _bucket(place: Place, cloud: Cloud, bucket: str, account: str, token: str) -> Finding:
+def _bucket(place: Place, cloud: Cloud, bucket: str, layer: int, token: str) -> Finding:
+    account = place.account(f"l{layer}")
+    workers = "workers" if layer == 2 else f"workers of layer {layer}"
+    who = f"workers of layer {layer} ({account})"
     path = f"storage/v1/b/{bucket}/iam/testPermissions?{urlencode({'permissions': NEEDED}, doseq=True)}"
     policy, anybody = cloud.ask([bucket_policy(bucket), Request(url("storage", path), token="")])
     as_worker = cloud.ask([Request(url("storage", path), token=token)])[0] if token else Answer(Kind.REFUSED)
@@ -45,16 +53,16 @@ def _bucket(place: Place, cloud: Cloud, bucket: str, account: str, token: str) -
     if as_worker.found:
         lacking = sorted(set(NEEDED) - set(as_worker.body.get("permissions", [])))
         if lacking:
-            return problem("inputs", f"workers of layer 2 ({account}) lack {', '.join(lacking)} in {bucket}", grant)
-        return ok("inputs", f"workers may read {bucket}")
+            return problem("inputs", f"{who} lack {', '.join(lacking)} in {bucket}", grant)
+        return ok("inputs", f"{workers} may read {bucket}")
     if set(NEEDED) <= set(anybody.body.get("permissions", [])):
         return ok("inputs", f"everybody may read {bucket}")
     if policy.found:
         above = _project_of(bucket, cloud)
         if _reads(policy, account) or _reads(above, account):
-            return ok("inputs", f"workers may read {bucket}, by its policy")
-        return problem("inputs", f"workers of layer 2 ({account}) may not read {bucket}: no role is theirs", grant)
-    told = f"whether workers may read {bucket} cannot be seen from here ({policy.reason}); START=1 asks one"
+            return ok("inputs", f"{workers} may read {bucket}, by its policy")
+        return problem("inputs", f"{who} may not read {bucket}: no role is theirs", grant)
+    told = f"whether {workers} may read {bucket} cannot be seen from here ({policy.reason}); START=1 asks one"
     return skipped("inputs", told, f"make doctor PROJECT={place.project} DATASET={place.dataset or '…'} START=1")
 
 

@@ -32,9 +32,12 @@ def needs(place: Place, layer: int) -> list[Need]:
     if place.layers and layer < max(place.layers):
         found.append(_posted("pubsub", "v1", place.topic(f"l{layer + 1}"), "pubsub.topics.publish"))
     found += [_posted("pubsub", "v1", place.topic(name), "pubsub.topics.publish") for name in (f"l{layer}", "dead")]
+    if layer in place.low:
+        fed = [f"l{at}" for at in place.fed if at not in (layer, layer + 1)]
+        found += [_posted("pubsub", "v1", place.topic(name), "pubsub.topics.publish") for name in fed]
     if place.scratch:
         found.append(_bucket(place.scratch, OBJECTS))
-    if layer == 2:
+    if layer in place.readers:
         found += [_bucket(bucket, ("storage.objects.get", "storage.objects.list")) for bucket in place.inputs]
     rows = ("bigtable.tables.mutateRows", "bigtable.tables.readRows")
     # The others may not be there yet; what allows one allows all of them.

@@ -31,11 +31,31 @@ class Place:
     """Those that the dataset has, or else those that are deployed."""
     tables: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    """Buckets with edges and components, or raw output."""
+    """Buckets with edges and components, raw output, or the volumes and tables of a segmentation."""
     outputs: tuple[str, ...] = ()
-    """Buckets that processed files are written to, from raw output."""
+    """Buckets that are written to beside the table: processed files, and the volume cut from a segmentation."""
     dataset: str | None = None
     """As the command named it."""
+
+    @property
+    def low(self) -> tuple[int, ...]:
+        """The layers up to 2: that of the graph's chunks, and below it those that make them of a segmentation."""
+        return (*(layer for layer in self.layers if layer < 2), 2)
+
+    @property
+    def fed(self) -> tuple[int, ...]:
+        """The layers that a large run may be queued in some at a time."""
+        return tuple(layer for layer in self.low if layer > 0)
+
+    @property
+    def readers(self) -> tuple[int, ...]:
+        """The layers whose workers read the inputs."""
+        return self.low[:-1] or (2,)
+
+    @property
+    def writers(self) -> tuple[int, ...]:
+        """The layers whose workers write to the outputs: the root's job notes there that all is written."""
+        return tuple(sorted({*self.fed, max((2, *self.layers))}))
 
     @property
     def trial_table(self) -> str | None:

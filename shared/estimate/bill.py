@@ -127,6 +127,9 @@ def _lines(
     yield Line("Cloud Storage", "files written", counts.puts, "class A", storage.class_a)
     yield Line("Cloud Storage", "files read", gets, "class B", storage.class_b)
     handoffs = sum(layer.handoff_bytes for layer in needs) / GIB * HANDOFF_MONTHS
+    stored = sum(layer.stored_bytes for layer in needs) / GIB
+    if stored:
+        yield Line("Cloud Storage", "volume and files, 1 month", stored, "GiB-months", storage.gib_month)
     yield Line("Cloud Storage", f"hand-offs, {HANDOFF_MONTHS:g} months", handoffs, "GiB-months", storage.gib_month)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import pow, prod
 
 from shared.environment import USABLE
+from shared.estimate import cuts
 from shared.estimate.report import LayerReport, PlanReport
 
 # ---- assumptions about the data ----
@@ -117,6 +118,8 @@ class LayerNeeds:
     row_bytes: float
     """Size of the requests that write them."""
     handoff_bytes: float
+    stored_bytes: float = 0.0
+    """Of a new volume and of processed files, beside the table."""
 
     @property
     def seconds(self) -> float:
@@ -126,9 +129,10 @@ class LayerNeeds:
 
 def needs(report: PlanReport) -> tuple[LayerNeeds, ...]:
     """An estimate for each layer of a plan."""
-    published = [layer.chunks for layer in report.layers[1:]] + [0]
+    published = [layer.chunks if layer.layer > 1 else 1 for layer in report.layers[1:]] + [0]
+    of_layer = {0: _tables, 1: _cuts, 2: _layer2}
     return tuple(
-        _layer2(report, layer, queued) if layer.layer == 2 else _parent(report, layer, queued)
+        of_layer.get(layer.layer, _parent)(report, layer, queued)
         for layer, queued in zip(report.layers, published, strict=True)
     )
 
@@ -159,12 +163,60 @@ def most_faces(report: PlanReport, layer: int) -> float:
     return sum(count * prod(extent) / length for count, length in zip(sides, extent, strict=True))
 
 
+def _tables(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
+    assert report.segmentation is not None
+    scored = bool(report.segmentation.scores)
+    rows = (layer.chunks - scored) * cuts.ROWS_A_PART
+    joined = supervoxels(prod(report.voxels)) if scored else 0.0
+    largest = max(cuts.SORT_BYTES, scored * (cuts.JOIN_BYTES[0] + joined * cuts.JOIN_BYTES[1]))
+    return LayerNeeds(
+        layer=0,
+        chunks=layer.chunks,
+        cpu_seconds=layer.chunks * AROUND_CPU + rows * (cuts.SORT_CPU + scored * cuts.JOIN_CPU),
+        wait_seconds=_waits(layer, queued, written=0),
+        memory_gib=_gib((largest, 0.0), 0.0, 1),
+        rows=0,
+        row_bytes=0,
+        handoff_bytes=(rows + joined) * cuts.ROW_HANDOFF,
+    )
+
+
+def _cuts(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
+    assert report.segmentation is not None
+    cut, most = report.segmentation, prod(_extent(report, 2))
+    total = layer.chunks * most if report.test else prod(report.voxels)
+    planes = layer.chunks * _most_planes(report) if report.test else faces(report, 2)
+    fixed, each = cuts.cut_cpu(cut)
+    reads, writes = cuts.rounds(cuts.blocks_read(report)), cuts.rounds(cuts.blocks_written(report))
+    waits = layer.chunks * (reads * GET_SECONDS + writes * PUT_SECONDS)
+    if cut.tables:
+        waits += layer.chunks * cuts.LOOKUP_GETS * GET_SECONDS
+    return LayerNeeds(
+        layer=1,
+        chunks=layer.chunks,
+        cpu_seconds=layer.chunks * (fixed + AROUND_CPU) + total * each,
+        wait_seconds=_waits(layer, queued, read=0, written=0) + waits,
+        memory_gib=_gib((most * cuts.cut_bytes(cut), cuts.PIECE_BYTES), supervoxels(most), layer.chunks),
+        rows=0,
+        row_bytes=0,
+        handoff_bytes=supervoxels(total) * cuts.PIECE_HANDOFF + planes * cuts.plane_handoff(cut),
+        stored_bytes=total * cuts.VOXEL_STORED * report.watershed,
+    )
+
+
 def _layer2(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
     each = supervoxels(prod(_extent(report, 2)))
     total = layer.chunks * each if report.test else supervoxels(prod(report.voxels))
     fixed, more = RAW_CPU if report.raw else (0.0, 0.0)
-    memory = (LAYER2_BYTES[0] + RAW_BYTES[0], LAYER2_BYTES[1] + RAW_BYTES[1]) if report.raw else LAYER2_BYTES
-    waits = layer.chunks * (RAW_ROUNDS * GET_SECONDS + report.written * PUT_SECONDS) if report.raw else 0.0
+    memory = LAYER2_BYTES
+    waits = layer.chunks * report.written * PUT_SECONDS
+    if report.raw:
+        memory = (memory[0] + RAW_BYTES[0], memory[1] + RAW_BYTES[1])
+        waits += layer.chunks * RAW_ROUNDS * GET_SECONDS
+    if report.segmentation is not None:
+        more = cuts.SOURCE_CPU
+        planes = cuts.SOURCE_BYTES[1] * _most_planes(report)
+        memory = (memory[0] + planes, memory[1] + cuts.SOURCE_BYTES[0])
     handed = layer.chunks * _most_handed(report) if report.test else faces(report, 2) * pairs_a_voxel(2)
     return LayerNeeds(
         layer=2,
@@ -175,6 +227,7 @@ def _layer2(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
         rows=total * LAYER2_ROWS,
         row_bytes=total * LAYER2_ROWS * LAYER2_ROW_BYTES,
         handoff_bytes=handed * HANDOFF_BYTES,
+        stored_bytes=total * cuts.FILE_BYTES / 2 * report.written,
     )
 
 
@@ -202,13 +255,19 @@ def _extent(report: PlanReport, layer: int) -> list[int]:
 
 def _most_handed(report: PlanReport) -> float:
     """Pairs that a layer-2 chunk hands up through six faces."""
+    return _most_planes(report) * pairs_a_voxel(2)
+
+
+def _most_planes(report: PlanReport) -> float:
+    """Voxels of six faces of a layer-2 chunk."""
     extent = _extent(report, 2)
-    return sum(2 * prod(extent) / length for length in extent) * pairs_a_voxel(2)
+    return sum(2 * prod(extent) / length for length in extent)
 
 
-def _waits(layer: LayerReport, queued: int) -> float:
-    """Seconds that all chunks of a layer wait; `queued` parents are published on the way."""
-    each = GETS_A_CHUNK * GET_SECONDS + WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS
+def _waits(layer: LayerReport, queued: int, read: int = GETS_A_CHUNK, written: int = 1) -> float:
+    """Seconds that all chunks of a layer wait; `queued` parents are published on the way. Each has `read` rounds of
+    reading, and writes to the table `written` times."""
+    each = read * GET_SECONDS + written * WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS
     return layer.chunks * each + layer.transactions * RECORD_SECONDS + queued * (MESSAGE_SECONDS + RECORD_SECONDS)
 
 

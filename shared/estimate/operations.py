@@ -10,10 +10,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+from shared.estimate.cuts import LOOKUP_GETS, blocks_read, blocks_written
 from shared.estimate.report import PlanReport
 
 BATCH = 1000
-"""Messages in a request that publishes many: layer 2 is published so, a parent by a request of its own."""
+"""Messages in a request that publishes many: the lowest layers are published so, what waited by a request of its
+own."""
 
 RAW_PARTS = 110
 """Parts of shards that a layer-2 chunk asks for: counted on the example as raw output, by a worker that remembers
@@ -42,39 +44,44 @@ class Operations:
     reads_a_look: int = 0
     """Firestore reads that one look at the progress of all layers is charged for."""
     input_gets: int = 0
-    """Edge and component files asked for, or parts of shards of raw output."""
+    """Edge and component files asked for, parts of shards, or blocks of volumes and ranges of sorted tables."""
     handoff_gets: int = 0
     """Hand-offs read."""
     puts: int = 0
-    """Objects written: hand-offs, the run's record, and processed files from raw output."""
+    """Objects written: hand-offs, the run's record, and processed files and blocks of a volume beside the table."""
 
 
 def operations(report: PlanReport) -> Operations:
     """What the run of a plan comes to."""
     lowest, *above = report.layers
-    parents = sum(layer.chunks for layer in above)
+    # Of the cuts one alone waits, for the tables; the others are published many at a time after it.
+    waiting = [layer.chunks if layer.layer > 1 else 1 for layer in above]
+    bulk = [lowest.chunks, *(layer.chunks - 1 for layer in above if layer.layer == 1)]
+    chunks = report.at(2).chunks
     return Operations(
         messages=report.chunks,
-        publishes=-(-lowest.chunks // BATCH) + parents,
-        bulk_messages=lowest.chunks,
+        publishes=sum(-(-messages // BATCH) for messages in bulk) + sum(waiting),
+        bulk_messages=sum(bulk),
         record_reads=report.transactions,
-        record_writes=report.transactions + parents,
+        record_writes=report.transactions + sum(waiting),
         records=report.records,
-        reads_a_look=_reads_a_look([layer.chunks for layer in above]),
-        input_gets=_input_gets(report, lowest.chunks),
+        reads_a_look=_reads_a_look(waiting),
+        input_gets=_input_gets(report, chunks),
         handoff_gets=report.handoff_reads,
-        puts=report.chunks + 1 + report.written * lowest.chunks,
+        puts=report.chunks + 1 + chunks * (report.written + blocks_written(report)),
     )
 
 
 def _input_gets(report: PlanReport, chunks: int) -> int:
+    if report.segmentation is not None:
+        return chunks * (blocks_read(report) + LOOKUP_GETS * bool(report.segmentation.tables))
     return RAW_PARTS * chunks if report.raw else 2 * chunks + report.lower_neighbours
 
 
 def _reads_a_look(waiting: list[int]) -> int:
     """Of three sums and counts a layer, over the records of the layer or of the one above; at least a read each.
 
-    `waiting` are the records of each layer above 2; one more record ends the run. What else dispatch
+    `waiting` are the records of each layer above the lowest; one more record ends the run. What else dispatch
     asks is one document and one query.
     """
     a_query = [max(1, -(-records // ENTRIES_A_READ)) for records in (0, *waiting, 1)]

@@ -6,14 +6,18 @@ one of 10. Rows and bytes depend on the data and are not guessed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
 from shared.plan.plan import Plan
+from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 
 Triple = tuple[int, int, int]
+WATERSHED = "watershed"
+"""What a run that cuts a segmentation writes besides files: the volume."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,11 @@ class PlanReport:
     raw: bool = False
     """Whether layer 2 reads raw agglomeration output."""
     written: int = 0
-    """Processed files that each layer-2 chunk writes from it."""
+    """Processed files that each layer-2 chunk writes from it, or from a segmentation."""
+    segmentation: Segmentation | None = None
+    """What layer 1 cuts."""
+    watershed: bool = False
+    """Whether it writes the voxels."""
 
     @property
     def chunks(self) -> int:
@@ -67,8 +75,9 @@ class PlanReport:
 
     @property
     def handoff_reads(self) -> int:
-        """Hand-off objects that are read: a chunk's by each that waits for it, but for the last one's."""
-        return self.transactions - 1
+        """Hand-off objects that are read: a chunk's by each that waits for it, but for the last one's. Of sorted
+        tables every cut reads what it needs."""
+        return sum(layer.transactions for layer in self.layers if layer.layer > 0) - 1
 
     def at(self, layer: int) -> LayerReport:
         """One of the layers."""
@@ -98,10 +107,22 @@ class PlanReport:
         ]
 
 
-def describe(plan: Plan, dataset: Dataset, volume: VolumeFacts, raw: bool = False, written: int = 0) -> PlanReport:
+def named(layer: int) -> str:
+    """A layer as tables show it: those below 2 by what is done there."""
+    return {0: "0 tables", 1: "1 cuts"}.get(layer, str(layer))
+
+
+def describe(
+    plan: Plan,
+    dataset: Dataset,
+    volume: VolumeFacts,
+    raw: bool = False,
+    written: Collection[str] = (),
+    segmentation: Segmentation | None = None,
+) -> PlanReport:
     """The size of what `plan`, made of `dataset` and `volume`, comes to; the plan has passed its checks.
 
-    `raw`: it reads raw agglomeration output, and `written` processed files a chunk are written from it.
+    `raw`: it reads raw agglomeration output, or it cuts `segmentation`; `written` is what is written from either.
     """
     return PlanReport(
         voxels=volume.size,
@@ -112,7 +133,9 @@ def describe(plan: Plan, dataset: Dataset, volume: VolumeFacts, raw: bool = Fals
         layers=tuple(_layer(plan, layer) for layer in plan.layers),
         lower_neighbours=_lower_neighbours(plan),
         raw=raw,
-        written=written,
+        written=len(set(written) - {WATERSHED}),
+        segmentation=segmentation,
+        watershed=WATERSHED in written,
     )
 
 
@@ -161,12 +184,12 @@ def _transactions(plan: Plan, layer: int, chunks: int) -> int:
 
 def _row(layer: LayerReport) -> tuple[str, ...]:
     return (
-        str(layer.layer),
+        named(layer.layer),
         _times(layer.grid),
         f"{layer.chunks:,}",
-        str(layer.axis_bits),
-        str(layer.segment_bits),
-        f"{layer.root_range:,}",
+        str(layer.axis_bits or ""),
+        str(layer.segment_bits or ""),
+        f"{layer.root_range:,}" if layer.layer > 1 else "",
         f"{layer.transactions:,}",
     )
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from math import ceil, pow
 
 from shared.estimate.needs import LayerNeeds
+from shared.estimate.report import named
 from shared.timestamps import duration
 
 FLEET_TASKS = 500
-"""Tasks of layer 2 at most (fleet.max in terraform/variables.tf)."""
+"""Tasks of layer 2 at most, and of those below it (fleet.max in terraform/variables.tf)."""
 
 FLEET_FALL = 4
 """By how much that is divided with each layer above (fleet.fall there)."""
@@ -86,7 +87,7 @@ def rounded_gib(memory_gib: float) -> float:
 
 def fleet_tasks(layer: int) -> int:
     """The most tasks that a layer's fleet has."""
-    return ceil(FLEET_TASKS / pow(FLEET_FALL, layer - 2))
+    return ceil(FLEET_TASKS / pow(FLEET_FALL, max(0, layer - 2)))
 
 
 def _stage(layer: LayerNeeds) -> Stage:
@@ -164,7 +165,7 @@ def remarks(stages: Sequence[Stage]) -> list[str]:
 
 def _row(layer: LayerNeeds, stage: Stage) -> tuple[str, ...]:
     return (
-        str(stage.layer),
+        named(stage.layer),
         duration(layer.cpu_seconds, 1),
         f"{layer.memory_gib:.2f} GiB",
         about(layer.rows),

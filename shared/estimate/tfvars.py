@@ -28,20 +28,24 @@ def tfvars(
     project: str | None,
     instance: str | None,
     written: Iterable[str] = (),
+    read: Iterable[str] | None = None,
 ) -> dict[str, object]:
     """The variables of a dataset; `project` and `instance` are the environment's and come before the dataset's.
 
     `needs` are those of all layers, also where only a test is to be run: the infrastructure is the dataset's.
-    `written` are the folders that processed files are written to.
+    `written` are the locations that are written to beside the table, `read` those of a segmentation's volumes and
+    tables, None where none is cut.
     """
     client, source = dataset.backend_client.CONFIG, dataset.data_source
-    agglomeration = dataset.ingest_config.AGGLOMERATION
+    if read is None:
+        read = filter(None, [source.EDGES, source.COMPONENTS, dataset.ingest_config.AGGLOMERATION])
     found = {
         "project": project or client.PROJECT,
         "layers": grid.layer_count,
+        "lowest_layer": min((layer.layer for layer in needs), default=2),
         # The second for `make ingest TEST=1 GRAPH=…_test`, so that a trial needs no other deployment.
         "tables": [name for name in (table, f"{table}_test") if TABLE_NAME.fullmatch(name)],
-        "input_buckets": buckets(filter(None, [source.EDGES, source.COMPONENTS, agglomeration])),
+        "input_buckets": buckets(read),
         "output_buckets": buckets(written),
         "bigtable_instance": instance or client.INSTANCE,
         "layer_memory_gib": {str(layer.layer): rounded_gib(layer.memory_gib) for layer in needs},

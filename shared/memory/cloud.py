@@ -137,7 +137,7 @@ def _accounts(cloud: MemoryCloud, place: Place) -> None:
         address = place.account(name)
         cloud.put("iam", f"v1/projects/{place.project}/serviceAccounts/{address}", {"email": address})
     policies: dict[str, list[dict[str, Any]]] = {}
-    for grant in grants(place, NUMBER, max(place.layers)):
+    for grant in grants(place, NUMBER):
         binding: dict[str, Any] = {"role": grant.role, "members": [grant.member]}
         if grant.names:
             binding["condition"] = {"expression": f"resource.name == {grant.names}"}

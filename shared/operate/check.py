@@ -101,7 +101,7 @@ class Checked:
     def report(self) -> PlanReport:
         """What its plan comes to."""
         raw = self.input.raw is not None
-        return describe(self.plan, self.dataset, self.volume, raw, len(self.written))
+        return describe(self.plan, self.dataset, self.volume, raw, self.written, self.input.segmentation)
 
     def with_schema(self, schema: int) -> Checked:
         """The same with another schema."""

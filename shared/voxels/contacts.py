@@ -16,6 +16,7 @@ from shared.voxels.pieces import Numbers
 AXES = range(3)
 Affinities = npt.NDArray[np.float32]
 Flat = npt.NDArray[np.uint32]
+NONE = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,18 @@ def contacts_inside(
 ) -> Contacts:
     """The contacts within a chunk, the smaller number first; `affinities` (x, y, z, 3) are of a voxel and the one
     below it along each axis."""
-    found = []
+    found, filled = [], numbers != 0
     for axis in AXES:
-        low = numbers[tuple(slice(None, -1) if at == axis else slice(None) for at in AXES)]
+        below = tuple(slice(None, -1) if at == axis else slice(None) for at in AXES)
         above = tuple(slice(1, None) if at == axis else slice(None) for at in AXES)
-        part = None if affinities is None else affinities[..., axis][above]
-        touching = _touching(low, numbers[above], resolution[axis], part)
-        smaller, larger = np.minimum(touching.low, touching.high), np.maximum(touching.low, touching.high)
-        found.append(_Touching(smaller, larger, touching.size, touching.affinities))
+        low, high = numbers[below], numbers[above]
+        # Arrays run fastest along x, so their transposes are read.
+        there = (low != high).T
+        there &= filled[below].T
+        there &= filled[above].T
+        ends = low.T[there], high.T[there]
+        weights = None if affinities is None else affinities[..., axis][above].T[there]
+        found.append(_Touching(np.minimum(*ends), np.maximum(*ends), resolution[axis], weights))
     return _summed(found)
 
 
@@ -70,26 +75,23 @@ def contacts_across(
     return _summed([_Touching(lower.T[there], upper.T[there], size, weights)])
 
 
-def _touching(low: Numbers, high: Numbers, size: float, affinities: npt.NDArray[Any] | None) -> _Touching:
-    """The faces between different pieces. Arrays run fastest along x, so their transposes are read."""
-    there = (low != high).T
-    there &= (low != 0).T
-    there &= (high != 0).T
-    return _Touching(low.T[there], high.T[there], size, None if affinities is None else affinities.T[there])
-
-
 def _summed(parts: list[_Touching]) -> Contacts:
-    """One contact a pair, from all faces. A sparse matrix sums them, five times as fast as sorting does."""
+    """One contact a pair, from all faces. A sparse matrix sums them, five times as fast as sorting does; a row of
+    faces of one pair, as most are in, is one entry of it."""
     from scipy.sparse import coo_matrix
 
     side = 1 + max(int(max(part.low.max(initial=0), part.high.max(initial=0))) for part in parts)
+    firsts = [_firsts(part) for part in parts]
 
-    def matrix(part: _Touching, values: npt.NDArray[Any]) -> Any:
-        found = coo_matrix((values, (part.low.astype(np.int32), part.high.astype(np.int32))), (side, side)).tocsr()
+    def matrix(part: _Touching, first: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> Any:
+        low, high = part.low[first].astype(np.int32), part.high[first].astype(np.int32)
+        found = coo_matrix((values, (low, high)), (side, side)).tocsr()
         found.sum_duplicates()
         return found
 
-    counts = [matrix(part, np.ones(len(part.low), np.int64)) for part in parts]
+    counts = [
+        matrix(part, first, np.diff(first, append=len(part.low))) for part, first in zip(parts, firsts, strict=True)
+    ]
     faces = sum(counts[1:], counts[0])
     faces.sort_indices()
     rows = np.repeat(np.arange(side), np.diff(faces.indptr))
@@ -98,9 +100,20 @@ def _summed(parts: list[_Touching]) -> Contacts:
     areas = _at(sum(sizes[1:], sizes[0]), pairs).astype(np.uint64)
     if parts[0].affinities is None:
         return Contacts(pairs, areas)
-    sums = [matrix(part, np.asarray(part.affinities, np.float64)) for part in parts]
+    sums = [
+        matrix(part, first, np.add.reduceat(np.asarray(part.affinities, np.float64), first) if len(first) else NONE)
+        for part, first in zip(parts, firsts, strict=True)
+    ]
     means = (_at(sum(sums[1:], sums[0]), pairs) / faces.data).astype(np.float32)
     return Contacts(pairs, areas, means)
+
+
+def _firsts(part: _Touching) -> npt.NDArray[np.int64]:
+    """The places at which a row of faces of one pair begins."""
+    begins = np.ones(len(part.low), dtype=bool)
+    np.not_equal(part.low[1:], part.low[:-1], out=begins[1:])
+    begins[1:] |= part.high[1:] != part.high[:-1]
+    return np.flatnonzero(begins)
 
 
 def _at(matrix: Any, pairs: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:

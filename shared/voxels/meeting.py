@@ -14,6 +14,9 @@ import numpy.typing as npt
 from shared.plan.ids import Ids
 from shared.voxels.pieces import Pieces
 
+COMPARED_AT_ONCE = 1 << 20
+"""Voxels whose objects are compared in one go."""
+
 
 @dataclass(frozen=True)
 class Meeting:
@@ -32,10 +35,9 @@ def objects_at(pieces: Pieces, objects: npt.NDArray[Any]) -> tuple[Ids, Meeting 
     numbers, at_voxels = pieces.numbers.ravel(order="F"), objects.ravel(order="F")
     found = np.zeros(len(pieces.original) + 1, np.uint64)
     found[numbers] = at_voxels
-    other = np.flatnonzero((found[numbers] != at_voxels) & (numbers != 0))
-    if not len(other):
+    mixed = _mixed(found, numbers, at_voxels)
+    if not len(mixed):
         return found[1:], None
-    mixed = np.unique(numbers[other])
     chosen = np.flatnonzero(np.isin(numbers, mixed))
     pairs = np.stack([numbers[chosen].astype(np.uint64), at_voxels[chosen].astype(np.uint64)], axis=1)
     met, voxels = np.unique(pairs, axis=0, return_counts=True)
@@ -48,3 +50,16 @@ def objects_at(pieces: Pieces, objects: npt.NDArray[Any]) -> tuple[Ids, Meeting 
     place = np.flatnonzero((numbers == met[0, 0]) & (at_voxels == listed[-1][0]))[0]
     x, y, z = (int(at) for at in np.unravel_index(place, pieces.numbers.shape, order="F"))
     return found[1:], Meeting(int(pieces.original[int(met[0, 0]) - 1]), listed, (x, y, z), len(first))
+
+
+def _mixed(found: Ids, numbers: npt.NDArray[np.uint32], at_voxels: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """The pieces with a voxel whose object is not the one found, in rising order. Some voxels at a time, for less
+    memory."""
+    pieces = [numbers[:0]]
+    for start in range(0, len(numbers), COMPARED_AT_ONCE):
+        part = numbers[start : start + COMPARED_AT_ONCE]
+        other = found[part] != at_voxels[start : start + COMPARED_AT_ONCE]
+        other &= part != 0
+        pieces.append(np.unique(part[other]))
+    mixed: npt.NDArray[np.uint32] = np.unique(np.concatenate(pieces))
+    return mixed

@@ -30,7 +30,7 @@ ALLOWED = {
     "endings": {"classify", "errors", "exit_codes"},
     "plan": BASE,
     "voxels": BASE | {"plan"},
-    "estimate": BASE | {"plan"},
+    "estimate": BASE | {"plan", "voxels"},
     "inputs": BASE | {"plan", "files", "voxels"},
     "table": BASE | {"plan"},
     "tables": BASE | {"plan", "inputs"},
