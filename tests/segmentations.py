@@ -140,7 +140,7 @@ def expected(scene: Scene) -> Expected:
         if kind == "cross":
             value = float("inf")
         elif scene.affinities is not None:
-            value = float(np.mean([affinity for _, affinity in touching]))
+            value = float(np.mean([affinity or 0.0 for _, affinity in touching]))
         elif scene.scores is not None:
             value = _score(scene, a[-1], b[-1])
         else:
