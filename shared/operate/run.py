@@ -41,7 +41,7 @@ from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import Registry, need_record
 from shared.timestamps import now
-from shared.work.open_runs import OpenRuns, open_run
+from shared.work.open_runs import OpenRuns, open_run, open_written
 from shared.work.steps import OpenRun
 from shared.work.worker import Worker
 
@@ -256,7 +256,8 @@ class Run:
         self.need_table()
         if not self.finished:
             raise StateError(f"{self.graph} is not done; see: make status {self.where}")
-        return verify(self.record, self.opened, self.totals(), truth or self.record.truth)
+        inputs = open_written(self.backend, self.record)
+        return verify(self.record, self.opened, inputs, self.totals(), truth or self.record.truth)
 
     def upgrade(self) -> dict[int, int]:
         """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer

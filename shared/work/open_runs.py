@@ -14,7 +14,7 @@ from shared.inputs.segmentation.cutting import Tables
 from shared.inputs.source import InputSource, ProcessedSource, RawSource
 from shared.run.backend import Backend
 from shared.run.control import CONTROL_NAME, decode_control
-from shared.run.record import RECORD_NAME, RunRecord
+from shared.run.record import RECORD_NAME, WRITTEN, RunRecord
 from shared.run.registry import decode_record, graph_folder
 from shared.tables.lookup import Lookup, SortedTables
 from shared.tables.parts import Part
@@ -59,13 +59,25 @@ def open_inputs(backend: Backend, record: RunRecord) -> InputSource:
     if record.segmentation is not None:
         return open_cuts(record, graph_folder(backend, record.graph), open_tables(backend, record))
     if record.raw is None:
-        assert record.edges is not None and record.components is not None
-        folders = (record.edges, record.components)
-        return ProcessedSource(*(InputFolder(record.graph, folder, backend.inputs) for folder in folders))
+        return _open_files(backend, record)
     raw, plan = record.raw, record.plan
     records = RecordFormat(raw.data_version, raw.resolution)
     reader = InputRanges(record.graph, raw.agglomeration, backend.ranges)
     return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records))
+
+
+def open_written(backend: Backend, record: RunRecord) -> InputSource:
+    """What the table of a finished run is compared with: its input, or the files that were made of a segmentation,
+    as cuts may be gone when a run is over."""
+    if record.segmentation is not None and set(WRITTEN) <= set(record.written):
+        return _open_files(backend, record)
+    return open_inputs(backend, record)
+
+
+def _open_files(backend: Backend, record: RunRecord) -> ProcessedSource:
+    assert record.edges is not None and record.components is not None
+    folders = (record.edges, record.components)
+    return ProcessedSource(*(InputFolder(record.graph, folder, backend.inputs) for folder in folders))
 
 
 def open_tables(backend: Backend, record: RunRecord) -> Tables | None:
