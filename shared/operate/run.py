@@ -173,12 +173,6 @@ class Run:
 
     def discard(self, failures: Iterable[Failure]) -> None:
         """Gives up the chunks of dead failures. StateError for a part of the tables, which all chunks wait for."""
-        failures = list(failures)
-        if any(failure.chunk.layer == 0 for failure in failures):
-            raise StateError(
-                f"{self.graph}: no chunk can be cut before all parts of the tables are sorted, so none can be "
-                f"given up; mend the table, then: make replay {self.where}"
-            )
         discard(self.completion, failures, now())
 
     def queue_layer(self, layer: int) -> int:
