@@ -78,8 +78,8 @@ def discard(completion: Completion, failures: Iterable[Failure], when: str) -> N
     failures = list(failures)
     if any(failure.chunk.layer == 0 for failure in failures):
         raise StateError(
-            "no chunk can be cut before all parts of the tables are sorted, so none can be given up; mend the table, "
-            "then: make replay"
+            "no chunk can be cut before all parts of the tables are sorted, so none can be given up; mend "
+            "the table, then: make replay"
         )
     for failure in failures:
         completion.change_failure(failure.chunk, lambda before: records.discarded(before, when))
