@@ -23,8 +23,10 @@ given = $(filter-out undefined,$(origin $(1)))
 blank := $(subst ,, )
 JOINED := $(subst $(blank),|,$(DATASET))
 GRAPH_OF_DATASET := $(subst |,$(blank),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(JOINED)))))
-EXAMPLE := $(filter example raw,$(JOINED))
-MADE := $(if $(EXAMPLE),build/$(EXAMPLE)/truth.npz)
+EXAMPLE := $(filter example raw segmentation flat,$(JOINED))
+MADE := $(if $(EXAMPLE),build/$(EXAMPLE:flat=segmentation)/truth.npz)
+# Of flat labels there is no truth but they themselves.
+TRUE := $(if $(filter flat,$(EXAMPLE)),,$(MADE))
 $(if $(call given,GRAPH),,$(if $(DATASET),$(eval GRAPH := $$(GRAPH_OF_DATASET))))
 $(foreach name,$(SETTINGS),$(if $(call given,$(name)),,$(if $(INGEST_$(name)),$(eval $(name) := $$(INGEST_$(name))))))
 SAID_HERE := $(foreach name,REGION PREFIX,$(if $(call given,$(name)),$(name)))
@@ -78,11 +80,15 @@ build/raw/truth.npz: | .venv/run.stamp
 	@rm -rf build/raw.part && $(PYTHON) -m jobs.example build/raw.part --raw
 	@rm -rf build/raw && mv build/raw.part build/raw
 
+build/segmentation/truth.npz: | .venv/run.stamp
+	@rm -rf build/segmentation.part && $(PYTHON) -m jobs.example build/segmentation.part --segmentation
+	@rm -rf build/segmentation && mv build/segmentation.part build/segmentation
+
 example: build/example/truth.npz  ## make the example dataset
 
 ingest: .venv/run.stamp $(MADE)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2, RAW=1, PREPARE=1)
 	$(NEED_DATASET)@$(CLI) ingest $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call flag,$(RESUME),--resume) \
-	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(MADE)),--truth) \
+	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(TRUE)),--truth) \
 	  $(RAW_OPTION) $(call flag,$(PREPARE),--prepare-only) $(call flag,$(ANYWAY),--anyway)
 
 plan: .venv/run.stamp $(MADE)  ## print what DATASET would take
@@ -177,9 +183,10 @@ down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
 
 LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
-# Two processes take files in turn, the long ones first: tests/conftest.py says what stays together.
-PROCESSES := 2
-TESTS = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+# Processes take files in turn, the long ones first: tests/conftest.py says what stays together. One more than this
+# machine has cores, as much of what tests do is to wait. They are isolated from the environment, too.
+PROCESSES := $(shell echo $$(($$(nproc) + 1)))
+TESTS = $(PYTHON) -m pytest --tx '$(PROCESSES)*popen//python=$(PYTHON)' --dist loadgroup --no-loadscope-reorder
 
 check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs before each commit
 	@$(LINT)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -24,7 +25,7 @@ SMALL = 1 << 20
 
 
 class CloudFilesRanges:
-    """One folder: `gs://…`, `s3://…`, `file://…` or a bare path; answers `RangeReader`.
+    """One folder: `gs://…`, `s3://…`, `file://…` or a bare path; answers `shared.inputs.raw.ranges.Place`.
 
     Raises IngestError, with folder and name, for what cannot be read, here for a folder that cannot be
     understood.
@@ -48,9 +49,21 @@ class CloudFilesRanges:
         """The bytes of each range, fewer where the object ends before; from a bucket in parallel."""
         return self._place.read(ranges) if ranges else []
 
+    def sizes(self, names: Sequence[str]) -> list[int | None]:
+        """Bytes of each object as it is stored, None where there is none."""
+        return self._place.sizes(names) if names else []
+
+    def names(self) -> Iterator[str]:
+        """The objects in the folder itself, in any order; none where there is no folder."""
+        return self._place.names()
+
 
 class _Place(Protocol):
     def read(self, ranges: Sequence[Range]) -> list[bytes | None]: ...
+
+    def sizes(self, names: Sequence[str]) -> list[int | None]: ...
+
+    def names(self) -> Iterator[str]: ...
 
 
 class _Disk:
@@ -62,6 +75,30 @@ class _Disk:
         for name, wanted in itertools.groupby(ranges, lambda each: each.name):
             found += self._parts(name, list(wanted))
         return found
+
+    def sizes(self, names: Sequence[str]) -> list[int | None]:
+        return [self._size(name) for name in names]
+
+    def _size(self, name: str) -> int | None:
+        path = f"{self._path}/{name}"
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.lexists(path):
+                raise IngestError(f"{self._folder}: {name} is a link to a file that is not there") from None
+            return None
+        except OSError as error:
+            _fail(self._folder, name, error)
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def names(self) -> Iterator[str]:
+        try:
+            with os.scandir(self._path) as entries:
+                yield from (entry.name for entry in entries if entry.is_file())
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            _fail(self._folder, "its listing", error)
 
     def _parts(self, name: str, wanted: Sequence[Range]) -> Sequence[bytes | None]:
         """Parts of one file, which is opened once for them."""
@@ -129,6 +166,23 @@ class _Bucket:
         for answer in self._files.get(asked, raw=True, raise_errors=False):
             found[answer["tags"]] = self._content(ranges[answer["tags"]], answer)
         return found
+
+    def sizes(self, names: Sequence[str]) -> list[int | None]:
+        try:
+            if self._files.protocol in ("http", "https"):
+                heads = self._files.head(list(names))  # its own way to sizes fails for what is not there
+                return [None if heads[name] is None else int(heads[name]["Content-Length"]) for name in names]
+            found: dict[str, int | None] = self._files.size(list(names))
+        except Exception as error:
+            _fail(self._folder, names[0], error)
+        return [found[name] for name in names]
+
+    def names(self) -> Iterator[str]:
+        try:
+            # Flat, but with the folders below it, which end so.
+            yield from (name for name in self._files.list(flat=True) if not name.endswith("/"))
+        except Exception as error:
+            _fail(self._folder, "its listing", error)
 
     def _content(self, wanted: Range, answer: dict[str, Any]) -> bytes | None:
         error, data = answer["error"], answer["content"]

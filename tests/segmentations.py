@@ -1,4 +1,5 @@
-"""Small segmentations, and what a run has to make of them: an oracle that knows only numpy, the whole volume at once."""
+"""Small segmentations, and what a run has to make of them: an oracle that knows only numpy, the whole volume at
+once."""
 
 from __future__ import annotations
 
@@ -139,7 +140,7 @@ def expected(scene: Scene) -> Expected:
         if kind == "cross":
             value = float("inf")
         elif scene.affinities is not None:
-            value = float(np.mean([affinity for _, affinity in touching]))
+            value = float(np.mean([affinity or 0.0 for _, affinity in touching]))
         elif scene.scores is not None:
             value = _score(scene, a[-1], b[-1])
         else:
@@ -185,10 +186,11 @@ def _pieces(scene: Scene, labels: Voxels) -> dict[Place, Piece]:
             at = waiting.pop()
             for other in _around(at, scene.connectivity):
                 inside = all(0 <= n < length for n, length in zip(other, labels.shape, strict=True))
-                if inside and other not in found and labels[other] == label:
-                    if _block(scene, other) == _block(scene, start):  # type: ignore[arg-type]
-                        found[other] = name
-                        waiting.append(other)
+                if not inside or other in found or labels[other] != label:
+                    continue
+                if _block(scene, other) == _block(scene, start):  # type: ignore[arg-type]
+                    found[other] = name
+                    waiting.append(other)
     return found
 
 

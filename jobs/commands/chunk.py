@@ -5,13 +5,16 @@ from __future__ import annotations
 import traceback
 
 import click
+import numpy as np
 
 from jobs.console import Ended, chunk_argument, command, graph_option, open_run, running_backend
 from jobs.deployed import dispatch_now
 from jobs.output import put, say
 from shared.classify import Kind
+from shared.inputs.segmentation.cut import Cut
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
+from shared.plan.ids import IdLayout
 from shared.table.cells import Cells
 from shared.table.decode import decode_counter, decode_id, decode_ids, decode_pairs
 from shared.work.outcomes import HANDLING, OUTCOME_OF
@@ -38,6 +41,8 @@ def chunk_local(chunk: Chunk, graph: str, whole: bool) -> None:
     run = open_run(graph)
     run.need_chunk(chunk)
     try:
+        if chunk.layer < 2:
+            return _show_cut(run.cut(chunk), run.record.plan.ids, whole)
         built = run.build(chunk)
     except Exception as error:
         kind = run.backend.classify(error)
@@ -55,6 +60,23 @@ def chunk_local(chunk: Chunk, graph: str, whole: bool) -> None:
     total = sum(len(cells.keys) for cells in written)
     more = "" if whole else "; each of them: ALL=1 (--all)"
     say(f"{total:,} cells; {len(built.handoff.nodes):,} nodes wait for a parent{more}")
+
+
+def _show_cut(cut: Cut, ids: IdLayout, whole: bool) -> None:
+    """Prints the pieces that a chunk is cut into, or how many there are."""
+    names = ids.node_ids(cut.chunk, 1, cut.count)
+    if whole:
+        for row in zip(
+            names.tolist(), cut.original.tolist(), cut.objects.tolist(), cut.voxels.tolist(), strict=True
+        ):
+            put("supervoxel {}: label {}, object {}, {:,} voxels".format(*row))
+    elif cut.count:
+        put(f"supervoxels {names[0]} to {names[-1]}, of {len(np.unique(cut.objects)):,} objects")
+    more = "" if whole else "; each supervoxel: ALL=1 (--all)"
+    say(
+        f"{cut.count:,} supervoxels, {int(cut.voxels.sum()):,} voxels, {len(cut.inside.pairs):,} contacts "
+        f"inside{more}"
+    )
 
 
 def _range(cells: Cells) -> str:

@@ -73,11 +73,11 @@ def ingest(
     if run is None:
         truth_path = str(truth.absolute()) if truth else None
         run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only)
-        if checked.input.raw is not None:
+        if checked.input.source is not None:
             for name, value in checked.input_rows():
                 say(f"{name}: {value}")
         made = "" if prepare_only else f"created table {run.record.table} and "
-        say(f"{made}queued {count:,} chunks of layer 2")
+        say(f"{made}queued {count:,} chunks of layer {run.record.plan.fed}{_cuts(run)}")
     elif run.finished and prepare_only:
         say_prepared(run)
         return
@@ -97,17 +97,25 @@ def ingest(
         say(f"files that belong to no chunk: {checked.inventory.strangers:,} ({named}, …); they were not read")
 
 
+def _cuts(run: Run) -> str:
+    """What the lowest layer is, where it is not the usual one."""
+    if run.record.plan.fed == 2:
+        return ""
+    return ", after their tables" if run.record.plan.tables else ", the cuts"
+
+
 def _build(run: Run, workers: int, truth: Path | None) -> None:
     """Stays until the run is done, and says what it came to."""
     work_until_done(run, workers)
     if run.record.prepare:
         say_prepared(run)
         return
+    fed = run.record.plan.fed
     if not run.record.auto_queue_parents and not run.finished:
         if isinstance(run.backend, MemoryBackend):
-            say("layer 2 is done; it was built in memory, where no other command can go on with its parents")
+            say(f"layer {fed} is done; it was built in memory, where no other command can go on with its parents")
         else:
-            say(f"layer 2 is done; parents wait for: make layer N=3 {run.where}")
+            say(f"layer {fed} is done; parents wait for: make layer N={fed + 1} {run.where}")
         return
     show_layers(run)
     if run.backend.project is None:

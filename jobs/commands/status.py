@@ -32,6 +32,7 @@ def status(graph: str, as_json: bool) -> None:
             "schema": record.schema,
             "upgrade": record.upgrade,
             "raw": record.raw and record.raw.agglomeration,
+            "segmentation": record.segmentation and record.segmentation.supervoxels,
             "written": list(record.written),
             "prepare": record.prepare,
             "made_by": record.made_by,
@@ -68,6 +69,8 @@ def show_status(run: Run) -> None:
     kind = "upgrade to schema 3" if record.upgrade else f"schema {record.schema}"
     what = "processed files alone" if record.prepare else f"table {record.table}, {kind}"
     read = f", from raw output in {record.raw.agglomeration}" if record.raw else ""
+    if record.segmentation is not None:
+        read = f", from the segmentation in {record.segmentation.supervoxels}"
     say(f"{run.graph}: run {record.run}, {what}{read}")
     console.print(progress_table(found))
     for line in in_words(waiting(run, found.waiting)):
@@ -86,6 +89,8 @@ def say_prepared(run: Run) -> None:
     totals, record = run.totals(), run.record
     count = "" if totals is None else f"{totals[2][FILES]:,} "
     folders = {"edges": record.edges, "components": record.components}
+    if record.segmentation is not None:
+        folders["watershed"] = record.segmentation.watershed
     where = " and ".join(str(folders[kind]) for kind in record.written)
     say(f"prepared {run.graph}: {count}processed files are in {where}")
     say(f"next: make ingest DATASET=NAME {run.where}, which reads them")
@@ -100,6 +105,9 @@ def show_layers(run: Run) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "chunks", "nodes", "roots made", "seconds", "ms/chunk"):
         table.add_column(title, justify="right")
+    for layer in range(run.record.plan.layers[0], min(totals)):
+        seconds, chunks = spent[layer].seconds, run.record.plan.total(layer)
+        table.add_row(str(layer), f"{chunks:,}", "", "", f"{seconds:,.1f}", f"{1000 * seconds / chunks:,.1f}")
     for layer, counts in sorted(totals.items()):
         seconds = spent[layer].seconds
         table.add_row(

@@ -35,14 +35,27 @@ DEFAULT = ExampleParams()
 )
 @click.option("--seed", type=int, default=DEFAULT.seed, help="Another seed gives another dataset.")
 @click.option("--raw", is_flag=True, help="Write raw agglomeration output in the place of edges and components.")
-def main(folder: Path, grid: Triple, chunk_size: Triple, supervoxel_size: int, seed: int, raw: bool) -> None:
+@click.option(
+    "--segmentation", is_flag=True, help="Write the volume before chunks cut it, and one of its objects, alone."
+)
+def main(
+    folder: Path,
+    grid: Triple,
+    chunk_size: Triple,
+    supervoxel_size: int,
+    seed: int,
+    raw: bool,
+    segmentation: bool,
+) -> None:
     """Make an example dataset of branching neurites below FOLDER.
 
-    Writes the watershed volume (ws), edges and components, or raw, and the true objects (truth.npz).
+    Writes the watershed volume (ws), edges and components, or raw, and the true objects (truth.npz); or the volumes
+    of a segmentation.
     """
     with claimed():
         try:
-            summary = make_example(folder, ExampleParams(grid, chunk_size, supervoxel_size, seed), raw)
+            params = ExampleParams(grid, chunk_size, supervoxel_size, seed)
+            summary = make_example(folder, params, raw, segmentation)
         except (ValueError, FileExistsError) as error:
             raise StateError(str(error)) from error
         for name, value in asdict(summary).items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from jobs.example.objects import make_objects
 from jobs.example.painting import Painting
 from jobs.example.params import ExampleParams
 from jobs.example.raw import RAW, write_raw
+from jobs.example.segmentation import FRAGMENTS, OBJECTS, write_segmentation
 from jobs.example.supervoxels import ZERO_SEGMENT_SHARE, Cells, Segments
 from shared.plan.grid import Chunk, neighbour
 
@@ -67,18 +69,25 @@ class Summary:
     """Ids that component files list though they occur in no edge."""
 
 
-def make_example(folder: Path, params: ExampleParams, raw: bool = False) -> Summary:
+def make_example(folder: Path, params: ExampleParams, raw: bool = False, segmentation: bool = False) -> Summary:
     """Write a dataset below `folder`: ws/, edges/, components/ and truth.npz; with `raw`, raw/ in the place of
-    edges/ and components/, which an ingest then writes there.
+    edges/ and components/, which an ingest then writes there; with `segmentation`, fragments/ and objects/ in the
+    place of all three.
 
     truth.npz has the arrays `supervoxel`, sorted, and `object`, both (n,) uint64. Raises
     FileExistsError if any of them is there: leftover files would stand for chunks that are empty.
     """
-    for name in (WATERSHED, EDGES, COMPONENTS, RAW, TRUTH):
+    for name in (WATERSHED, EDGES, COMPONENTS, RAW, FRAGMENTS, OBJECTS, TRUTH):
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} exists; choose another folder or remove it")
-    for name in (RAW,) if raw else (EDGES, COMPONENTS):
+    for name in () if segmentation else (RAW,) if raw else (EDGES, COMPONENTS):
         (folder / name).mkdir(parents=True)
+    if segmentation:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as aside:
+            data, counts = _make_volume(Path(aside), params)
+            write_segmentation(Path(aside) / WATERSHED, folder, params, data)
+        return _summary(params, data, counts)
     data, counts = _make_volume(folder, params)
     if raw:
         shards = write_raw(folder, params, data)

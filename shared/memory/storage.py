@@ -49,7 +49,7 @@ class MemoryStorage:
 
 
 class MemoryRanges:
-    """Parts of the objects of one folder; answers `shared.inputs.raw.ranges.RangeReader`."""
+    """Parts of the objects of one folder; answers `shared.inputs.raw.ranges.Place`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -64,3 +64,12 @@ class MemoryRanges:
         found = self._storage.get(list(dict.fromkeys(each.name for each in ranges)))
         contents = [(found[name], start, length) for name, start, length in ranges]
         return [None if data is None else data[start : start + length] for data, start, length in contents]
+
+    def sizes(self, names: Sequence[str]) -> list[int | None]:
+        """Bytes of each object, None where there is none."""
+        found = self._storage.get(names)
+        return [None if data is None else len(data) for data in map(found.get, names)]
+
+    def names(self) -> Iterator[str]:
+        """The objects in the folder itself, not those in folders below it."""
+        return (name for name in self._storage.list("") if "/" not in name)

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import Problem, StateError
 from shared.inputs.folder import plain_location
-from shared.operate.feeding import QUEUED_NAME
 from shared.plan.names import NAME
 from shared.run.control import CONTROL_NAME
 from shared.run.ports import Storage
+from shared.run.queued import QUEUED_NAME
 from shared.run.record import HANDOFF_SUFFIX, RECORD_NAME
 
 BATCH = 1000

@@ -5,100 +5,36 @@ relied on, often the oldest first. With a million messages of one graph in it a 
 each run has about as many messages there as workers take in `AHEAD_SECONDS`, whoever it is, and what two runs get
 is about the same. Fewer messages also never come near the seven days after which Pub/Sub drops them.
 
-    queued.json     the run, how many chunks of the shuffled order are queued, and how many were done when
+What is queued is noted by `shared.run.queued`.
 
 Which layer: 2, or 1 where a segmentation is cut; parts of its tables (layer 0) are few, and come before: then
 nothing of layer 1 is queued until all of them are done. Who feeds: any worker of these layers, one at a time (a
 turn on the board), every `LOOK_SECONDS`, at work or idle. Invariants: messages are published before it is noted how
 many, so a crash between has some published twice, and none lost; without the object, or with one of another run,
-everything counts as queued. """
+everything counts as queued."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 
-from shared.errors import DataError
-from shared.plan.grid import Chunk
-from shared.plan.shuffle import shuffled
 from shared.run.backend import Backend
 from shared.run.events import Event
 from shared.run.ports import Board, Completion, Queue, Storage
+from shared.run.queued import LEAST, Queued, in_order, read_queued, tables_done, write_queued
 from shared.run.record import RunRecord
 from shared.run.registry import Registry, graph_folder
 
-QUEUED_NAME = "queued.json"
-
 LOOK_SECONDS = 20.0
 AHEAD_SECONDS = 120.0
-LEAST, MOST = 5_000, 200_000
-"""Messages that a run has waiting, at the speed at which it goes: so many at first, and never more."""
+MOST = 200_000
+"""Messages that a run has waiting, at the speed at which it goes: never more, and `LEAST` at first."""
 
 TURN = "feeding"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Queued:
-    """How far the lowest layer of a run is queued: `count` chunks of its order; `done` of them were at `when`
-    (seconds since 1970), by which the speed of the run is known."""
-
-    run: str
-    count: int
-    done: int
-    when: float
-
-    @classmethod
-    def decode(cls, data: bytes, file: str) -> Queued:
-        """The object in a file's bytes; DataError if it is none."""
-        try:
-            fields = json.loads(data)
-            run, count, done = str(fields["run"]), int(fields["count"]), int(fields["done"])
-            return cls(run, count, done, float(fields["when"]))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise DataError(file, "-", f"does not say how much is queued ({error!r}); delete it") from error
-
-
-def read_queued(record: RunRecord, scratch: Storage) -> Queued | None:
-    """How far the lowest layer is queued; None where all of it is."""
-    data = scratch.get([QUEUED_NAME])[QUEUED_NAME]
-    found = None if data is None else Queued.decode(data, f"{scratch.folder}/{QUEUED_NAME}")
-    return found if found is not None and found.run == record.run else None
-
-
-def write_queued(scratch: Storage, queued: Queued) -> None:
-    """Notes how far the lowest layer is queued."""
-    scratch.put(QUEUED_NAME, json.dumps(asdict(queued), sort_keys=True).encode())
-
-
-def in_order(record: RunRecord, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
-    """The chunks of the lowest layer at some places of the run's shuffled order."""
-    plan = record.plan
-    numbers = islice(shuffled(plan.total(plan.fed), record.timestamp_ms), start, stop)
-    return (plan.chunk_at(plan.fed, number) for number in numbers)
-
-
-def queue_first(record: RunRecord, scratch: Storage, queue: Queue, when: float, least: int = LEAST) -> int:
-    """Queues the first chunks of the lowest layer, all of a small run, or all parts of its tables; how many there
-    are in all of that layer."""
-    plan = record.plan
-    total, first = plan.total(plan.fed), 0 if plan.tables else least
-    queue.publish(0, (record.message(plan.chunk_at(0, part)) for part in range(plan.tables)))
-    queue.publish(plan.fed, map(record.message, in_order(record, 0, first)))
-    if total > first:
-        write_queued(scratch, Queued(record.run, first, 0, when))
-    return total
-
-
-def tables_done(record: RunRecord, completion: Completion) -> bool:
-    """Whether layer 1 may be queued: all parts of the tables are sorted."""
-    plan = record.plan
-    return not plan.tables or completion.done(plan.chunk_at(1, 0)) == (1 << plan.tables) - 1
 
 
 def more_to_queue(queued: Queued, total: int, done: int, dead: int, now: float, least: int = LEAST) -> int:
@@ -123,10 +59,7 @@ def feed(
     more = more_to_queue(queued, total, done, dead, now, least)
     if more <= 0:
         return 0
-    # The chunk that waited for the tables was queued when they were done.
-    waited = record.plan.chunk_at(1, 0) if record.plan.tables else None
-    chunks = (chunk for chunk in in_order(record, queued.count, queued.count + more) if chunk != waited)
-    queue.publish(fed, map(record.message, chunks))
+    queue.publish(fed, map(record.message, in_order(record, queued.count, queued.count + more)))
     write_queued(scratch, Queued(record.run, queued.count + more, done, now))
     return more
 

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from shared.operate.feeding import LEAST, Queued, queue_first, read_queued, tables_done, write_queued
 from shared.operate.replay import forget
 from shared.plan.grid import Chunk
 from shared.plan.shuffle import shuffled
 from shared.run.control import check_done_first
 from shared.run.ports import Completion, Queue, State, Storage, Table
+from shared.run.queued import LEAST, Queued, queue_first, read_queued, tables_done, write_queued
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.table.cells import Cells
 from shared.table.columns import families

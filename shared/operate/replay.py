@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
+from shared.errors import StateError
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
 from shared.run.done import is_done, left_unqueued
@@ -73,7 +74,13 @@ def forget(completion: Completion, failures: Iterable[Failure], when: str) -> No
 
 
 def discard(completion: Completion, failures: Iterable[Failure], when: str) -> None:
-    """Notes that dead chunks are given up."""
+    """Notes that dead chunks are given up; StateError for a part of the tables, which all chunks wait for."""
+    failures = list(failures)
+    if any(failure.chunk.layer == 0 for failure in failures):
+        raise StateError(
+            "no chunk can be cut before all parts of the tables are sorted, so none can be given up; mend "
+            "the table, then: make replay"
+        )
     for failure in failures:
         completion.change_failure(failure.chunk, lambda before: records.discarded(before, when))
 

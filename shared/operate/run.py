@@ -23,6 +23,7 @@ from functools import cached_property
 from shared.chunks.codec import decode_handoff
 from shared.chunks.emit import Built
 from shared.errors import StateError
+from shared.inputs.segmentation.cut import Cut
 from shared.operate import clearing, queueing
 from shared.operate.dead_letters import collect
 from shared.operate.feeding import Feeder
@@ -40,7 +41,7 @@ from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import Registry, need_record
 from shared.timestamps import now
-from shared.work.open_runs import OpenRuns, open_run
+from shared.work.open_runs import OpenRuns, open_run, open_written
 from shared.work.steps import OpenRun
 from shared.work.worker import Worker
 
@@ -172,12 +173,6 @@ class Run:
 
     def discard(self, failures: Iterable[Failure]) -> None:
         """Gives up the chunks of dead failures. StateError for a part of the tables, which all chunks wait for."""
-        failures = list(failures)
-        if any(failure.chunk.layer == 0 for failure in failures):
-            raise StateError(
-                f"{self.graph}: no chunk can be cut before all parts of the tables are sorted, so none can be given "
-                f"up; mend the table, then: make replay {self.where}"
-            )
         discard(self.completion, failures, now())
 
     def queue_layer(self, layer: int) -> int:
@@ -217,6 +212,15 @@ class Run:
         self.need_chunk(chunk)
         return self.opened.sources.build(self.record, chunk)
 
+    def cut(self, chunk: Chunk) -> Cut:
+        """Cuts one chunk of layer 1 here and writes nothing; raises what that raises. StateError for a part of the
+        tables."""
+        self.need_chunk(chunk)
+        cutter = self.opened.sources.cutter
+        if cutter is None or chunk.layer == 0:
+            raise StateError(f"{self.graph}: chunk {chunk} is a part of the tables, which are sorted and not built")
+        return cutter.cut(self.record, chunk).cut
+
     def work(
         self,
         stopped: Callable[[], bool] = lambda: False,
@@ -246,7 +250,8 @@ class Run:
         self.need_table()
         if not self.finished:
             raise StateError(f"{self.graph} is not done; see: make status {self.where}")
-        return verify(self.record, self.opened, self.totals(), truth or self.record.truth)
+        inputs = open_written(self.backend, self.record)
+        return verify(self.record, self.opened, inputs, self.totals(), truth or self.record.truth)
 
     def upgrade(self) -> dict[int, int]:
         """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer

@@ -4,7 +4,7 @@
     the files in them are                 once a run has written all of them from the same segmentation
 
 Invariants: nothing is created; every problem is found at once; what is not of the same segmentation is never
-written over. """
+written over."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import ConfigError, DataError, IngestError
+from shared.inputs.folder import plain_location
 from shared.inputs.present import content_of, holds_files
 from shared.inputs.reasons import reason_of
 from shared.inputs.volume import read_volume
 from shared.operate.which_input import AGGLOMERATION, Found, Place, WhichInput, folders_of, key_of, made_from
 from shared.plan.config import Dataset
 from shared.plan.grid import Chunk, Grid
+from shared.plan.plan import MOST_TABLE_PARTS
 from shared.plan.segmentation import ABOVE, Segmentation, Triple
 from shared.plan.segmentation_config import SegmentationSection
 from shared.plan.volume import VolumeFacts
+from shared.ranges import CloudFilesRanges
 from shared.run.made_from import MadeFrom
 from shared.run.record import OUTPUTS
+from shared.tables.finding import find_parts
+from shared.tables.rows import Table
 from shared.voxels.volume import VoxelVolume
 
 SECTION = "chunkedgraph_ingest.segmentation"
@@ -217,4 +222,17 @@ def input_lines(segmentation: Segmentation) -> list[tuple[str, str]]:
 
 def table_parts(segmentation: Segmentation) -> tuple[list[dict[str, Any]], Found]:
     """The parts that the tables of a segmentation are sorted in, and what is wrong with the tables."""
-    return [], []
+    if not segmentation.tables:
+        return [], []
+    table, name = (Table.MAPPING, "mapping") if segmentation.mapping else (Table.SCORES, "edges")
+    # One job more makes the objects of scores.
+    most = MOST_TABLE_PARTS - 1
+    try:
+        parts = find_parts(table, segmentation.tables, _open_place, most, "", f"{SECTION}.{name}")
+    except ConfigError as error:
+        return [], [(one.key, one.value, one.consequence) for one in error.problems]
+    return [part.fields() for part in parts], []
+
+
+def _open_place(folder: str) -> CloudFilesRanges:
+    return CloudFilesRanges(plain_location(folder))

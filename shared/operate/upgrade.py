@@ -19,8 +19,8 @@ from dataclasses import replace
 
 from shared.errors import StateError
 from shared.operate.clearing import delete_run
-from shared.operate.feeding import queue_first
 from shared.run.ports import Completion, Queue, Storage, Table
+from shared.run.queued import queue_first
 from shared.run.record import RECORD_NAME, WRITTEN, RunRecord
 from shared.table.columns import COUNTER, CROSS_EDGES, ROOT_COUNTERS, counter_key, families
 from shared.table.meta import version_cells

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shared.errors import StateError
+from shared.inputs.source import InputSource
 from shared.run.record import RunRecord
 from shared.verify.partition import Partition, compare, input_partition, table_partition
 from shared.verify.walk import Report, Walk
@@ -29,9 +30,14 @@ class Verification:
 
 
 def verify(
-    record: RunRecord, run: OpenRun, totals: Mapping[int, Mapping[str, int]] | None, truth: str | None
+    record: RunRecord,
+    run: OpenRun,
+    inputs: InputSource,
+    totals: Mapping[int, Mapping[str, int]] | None,
+    truth: str | None,
 ) -> Verification:
-    """Checks the table of a finished run; `totals` as its top hand-off has them, None if that is lost.
+    """Checks the table of a finished run; `totals` as its top hand-off has them, None if that is lost; `inputs` is
+    what it is compared with.
 
     StateError for a truth file that cannot be read.
     """
@@ -42,7 +48,7 @@ def verify(
     compared = ["the rules of the format"]
     if small and not record.test:
         found = table_partition(record.plan, walk.links)
-        compare(found, input_partition(record.plan, run.sources.inputs), report.complain)
+        compare(found, input_partition(record.plan, inputs), report.complain)
         compared.append("the connected components of the input edges")
         if truth is not None:
             compare(found, _read_truth(truth), report.complain)

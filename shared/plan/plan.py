@@ -21,7 +21,7 @@ class Plan:
     `test` limits the run to the children of the middle layer-3 chunk and that chunk, which then waits for its
     children alone. `tables` is the number of jobs that sort the tables of a segmentation, each a chunk (job, 0, 0)
     of layer 0: the record of the first chunk of layer 1 is full when they are done, and then layer 1 is queued. No
-    other chunk of layer 1 waits for anything. """
+    other chunk of layer 1 waits for anything."""
 
     grid: Grid
     ids: IdLayout

@@ -21,7 +21,8 @@ WHOLE_FILE = "(file)"
 _TAG = "tag:yaml.org,2002:"
 _TYPED = {_TAG + name for name in ("null", "bool", "int", "float", "str")}
 _TEXT = {_TAG + name for name in ("timestamp", "value")}
-_LARGEST = 1 << 63
+_LARGEST = 1 << 64
+"""Labels of a volume may be as large as 64 bits can be without a sign."""
 
 
 def read_yaml(path: Path) -> tuple[Any, list[Problem]]:

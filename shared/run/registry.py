@@ -2,7 +2,7 @@
 
     {scratch}/{graph}/run.json        the record of its current run
     {scratch}/{graph}/control.json    what an operator wants of it
-    {scratch}/{graph}/queued.json     how far layer 2 of a large run is queued (shared.operate.feeding)
+    {scratch}/{graph}/queued.json     how far the lowest layer of a large run is queued (shared.run.queued)
     {scratch}/{graph}/{run}/...       hand-offs
 
 The one place that knows this, for commands, workers, functions and dispatch alike.

@@ -105,6 +105,8 @@ class VoxelVolume:
             if type(error).__name__ == "EmptyVolumeException":
                 reason += "; where missing blocks are background, set chunkedgraph_ingest.segmentation.fill_missing"
             raise DataError(self.location, chunk, reason) from error
+        if high == (low[0] + 1, low[1] + 1, low[2] + 1):
+            voxels = voxels.reshape(1, 1, 1, -1)  # as cloud-volume has the channels of a single voxel first
         return voxels[..., 0] if voxels.shape[3] == 1 else voxels
 
     def write(self, low: Triple, voxels: npt.NDArray[np.uint64]) -> None:

@@ -65,7 +65,7 @@ class InputFolder(_Files[Folder]):
 
 
 class InputRanges(_OfRun[RangeReader]):
-    """The folder of raw agglomeration output."""
+    """A folder of which parts of objects are read: raw agglomeration output, or tables."""
 
     def read(self, ranges: Sequence[Range]) -> list[bytes | None]:
         """The bytes of each range; Misconfigured or OfOneRun."""

@@ -21,6 +21,7 @@ from shared.plan.plan import Plan
 NO_EDGE_FILE = "chunks without an edge file"
 NO_COMPONENT_FILE = "chunks with edges but no component file"
 ONE_SIDED = "edges that one of two chunks' files has, taken for both"
+ALONE = "supervoxels that touch no other"
 """Names of what is counted while reading, as reports say them."""
 
 
@@ -41,6 +42,8 @@ def read_active(plan: Plan, chunk: Chunk, source: InputSource) -> tuple[ActiveEd
     parts = source.components(chunk, [chunk, *asked.values()])
     decided = {face: parts[asked.get(face, chunk)] or Components() for face in lower}
     active = active_edges(plan, chunk, found, parts[chunk] or Components(), decided, source.place(chunk))
+    # An edge with itself is how files tell of a supervoxel that touches nothing.
+    counts[ALONE] = int((found.inside.pairs[:, 0] == found.inside.pairs[:, 1]).sum())
     counts[NO_COMPONENT_FILE] = int(parts[chunk] is None and len(active.supervoxels) > 0)
     counts.update(active.left_out)
     return active, +counts

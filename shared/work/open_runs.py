@@ -14,12 +14,16 @@ from shared.inputs.segmentation.cutting import Tables
 from shared.inputs.source import InputSource, ProcessedSource, RawSource
 from shared.run.backend import Backend
 from shared.run.control import CONTROL_NAME, decode_control
-from shared.run.record import RECORD_NAME, RunRecord
+from shared.run.record import RECORD_NAME, WRITTEN, RunRecord
 from shared.run.registry import decode_record, graph_folder
+from shared.tables.lookup import Lookup, SortedTables
+from shared.tables.parts import Part
+from shared.tables.rows import Table
 from shared.work.cutter import Cutter, OutputVolume, open_cuts
 from shared.work.inputs_of_run import InputFolder, InputRanges, OutputFolder
 from shared.work.sources import Sources
 from shared.work.steps import OpenRun
+from shared.work.table_sorter import TableSorter
 from shared.work.written import Written
 
 LOOK_SECONDS = 5.0
@@ -42,10 +46,11 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
 
     written = Written.of(record, output, lambda cut: OutputVolume.of(cut, output(cut.watershed)))
     scratch = graph_folder(backend, graph)
-    cutter = None
+    cutter = sorter = None
     if record.segmentation is not None:
         cutter = Cutter(record.segmentation, Volumes.of(record.segmentation), open_tables(backend, record))
-    sources = Sources(open_inputs(backend, record), scratch, written, cutter)
+        sorter = TableSorter(record, scratch, lambda folder: InputRanges(graph, folder, backend.ranges))
+    sources = Sources(open_inputs(backend, record), scratch, written, cutter, sorter)
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
 
 
@@ -54,18 +59,39 @@ def open_inputs(backend: Backend, record: RunRecord) -> InputSource:
     if record.segmentation is not None:
         return open_cuts(record, graph_folder(backend, record.graph), open_tables(backend, record))
     if record.raw is None:
-        assert record.edges is not None and record.components is not None
-        folders = (record.edges, record.components)
-        return ProcessedSource(*(InputFolder(record.graph, folder, backend.inputs) for folder in folders))
+        return _open_files(backend, record)
     raw, plan = record.raw, record.plan
     records = RecordFormat(raw.data_version, raw.resolution)
     reader = InputRanges(record.graph, raw.agglomeration, backend.ranges)
     return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records))
 
 
+def open_written(backend: Backend, record: RunRecord) -> InputSource:
+    """What the table of a finished run is compared with: its input, or the files that were made of a segmentation,
+    as cuts may be gone when a run is over."""
+    if record.segmentation is not None and set(WRITTEN) <= set(record.written):
+        return _open_files(backend, record)
+    return open_inputs(backend, record)
+
+
+def _open_files(backend: Backend, record: RunRecord) -> ProcessedSource:
+    assert record.edges is not None and record.components is not None
+    folders = (record.edges, record.components)
+    return ProcessedSource(*(InputFolder(record.graph, folder, backend.inputs) for folder in folders))
+
+
 def open_tables(backend: Backend, record: RunRecord) -> Tables | None:
     """What the sorted tables of a segmentation say; None where it has none."""
-    return None
+    cut = record.segmentation
+    if cut is None or not record.table_parts:
+        return None
+    reader = backend.ranges(f"{backend.scratch.rstrip('/')}/{record.graph}")
+    parts = {number: str(Part.read(part)) for number, part in enumerate(record.table_parts)}
+    if cut.mapping:
+        return SortedTables(Lookup(Table.MAPPING, reader, record.handoff_name, parts))
+    joined = {len(parts): "what scores join"}
+    scores = Lookup(Table.SCORES, reader, record.handoff_name, parts)
+    return SortedTables(Lookup(Table.MAPPING, reader, record.handoff_name, joined), scores)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from shared.table.cells import Cells
 from shared.work.cutter import Cutter
 from shared.work.layer2_inputs import NO_EDGE_FILE, read_active
 from shared.work.prepared import prepared, prepared_parent
+from shared.work.table_sorter import TableSorter
 from shared.work.written import Puts, Written
 
 
@@ -49,10 +50,14 @@ class Sources:
     scratch: Storage
     written: Written = field(default_factory=Written)
     cutter: Cutter | None = None
+    sorter: TableSorter | None = None
 
     def make(self, record: RunRecord, chunk: Chunk) -> Made:
         """Reads and builds a chunk of `record`'s plan; DataError, RangeOverflow or MissingHandOff."""
-        if chunk.layer < 2:
+        if chunk.layer == 0:
+            assert self.sorter is not None
+            return Made(None, self.sorter.sort(chunk))
+        if chunk.layer == 1:
             return self._cut(record, chunk)
         if record.prepare:
             return self._prepare(record, chunk)

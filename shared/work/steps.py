@@ -13,6 +13,7 @@ again, completes what is missing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from shared.errors import Denied, OfOneRun, StateError
 from shared.plan.grid import Chunk
 from shared.run.control import Control
 from shared.run.ports import Completion, Queue, Table
+from shared.run.queued import queue_cuts
 from shared.run.record import RunRecord
 from shared.table.cells import Cells
 from shared.table.columns import CROSS_EDGES
@@ -111,10 +113,15 @@ def complete(run: OpenRun, chunk: Chunk, queue: Queue, seconds: float, known: bo
         bits = plan.bits(waiting)
         is_child = number == 0
         ready = run.completion.complete(waiting, bits[chunk], len(bits), is_child, seconds)
-        if not ready or waiting == plan.end or not run.record.auto_queue_parents:
+        queued_here = run.record.auto_queue_parents or waiting.layer == 1
+        if not ready or waiting == plan.end or not queued_here:
             continue
         if not (known and run.completion.published(waiting)):
-            queue.publish(waiting.layer, [run.record.message(waiting)])
+            if waiting.layer == 1:
+                # Layer 1 waits for its tables as a whole.
+                queue_cuts(run.record, run.sources.scratch, queue, time.time())
+            else:
+                queue.publish(waiting.layer, [run.record.message(waiting)])
             run.completion.note_published(waiting)
             queued.append(waiting)
     return tuple(queued)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +18,11 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, cuts, grids, raw
+from tests.benchmarks import building, chunks, cuts, grids, raw, tables
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
-NAMES = ("write", "chunk", "raw", "cut", "parents", "boundary", "queue", "coordination")
+NAMES = ("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "queue", "coordination")
 
 
 @contextmanager
@@ -53,14 +54,23 @@ def empty_table() -> Iterator[tuple[Endpoints, int]]:
 @click.option("--rounds", default=3, help="Of so many rounds the quickest counts.")
 @click.option("--sides", default="4,8,16", help="Chunks along an axis of the grids of `parents`.")
 @click.option("--pairs", default="100000,1000000", help="Pairs on the boundaries of `boundary`.")
+@click.option("--rows", default=10_000_000, help="Rows of `tables`.")
 @click.option("--total", default=10_000, help="Layer-2 chunks of `coordination`, about.")
 def main(
-    names: tuple[str, ...], dataset: Path, out: Path, threads: int, rounds: int, sides: str, pairs: str, total: int
+    names: tuple[str, ...],
+    dataset: Path,
+    out: Path,
+    threads: int,
+    rounds: int,
+    sides: str,
+    pairs: str,
+    rows: int,
+    total: int,
 ) -> None:
-    """Measure all, or what NAMES say: write, chunk, raw, cut, parents, boundary, queue, coordination."""
+    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, queue, coordination."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
-    def write() -> dict[str, object]:
+    def write() -> dict[str, Any]:
         records = {
             schema: check(dataset, "bench", False, schema).record("bench", "run", TIMESTAMP_MS) for schema in (2, 3)
         }
@@ -68,22 +78,23 @@ def main(
             one = building.measure(records, empty_table, Path(place), 1, rounds)
             return {"one": one, "several": building.measure(records, empty_table, Path(place), threads, rounds)}
 
-    def queue() -> dict[str, object]:
+    def queue() -> dict[str, Any]:
         from tests.benchmarks import coordination
 
         with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
             return coordination.measure_queue(hosts, pids, folder)
 
-    def coordinate() -> dict[str, object]:
+    def coordinate() -> dict[str, Any]:
         from tests.benchmarks import coordination
 
         with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
             return coordination.measure_run(hosts, pids, folder, total)
 
-    measures: dict[str, Callable[[], dict[str, object]]] = {
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
         "write": write,
         "chunk": lambda: chunks.measure(REPOSITORY / "build" / "bench", 5),
         "raw": lambda: raw.measure(REPOSITORY / "build" / "bench", 5),
+        "tables": lambda: tables.measure(REPOSITORY / "build" / "bench" / "tables", rows),
         "cut": lambda: cuts.measure(REPOSITORY / "build" / "bench" / "cut", 5),
         "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
         "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),

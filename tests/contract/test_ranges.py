@@ -17,8 +17,11 @@ from shared.classify import Kind
 from shared.errors import IngestError
 from shared.files import CloudFilesStorage
 from shared.gcp.progress import CLASSIFY
-from shared.inputs.raw.ranges import Range, RangeReader
+from shared.inputs.raw.ranges import Place, Range, RangeReader
+from shared.memory.storage import MemoryRanges as StorageRanges
+from shared.memory.storage import MemoryStorage
 from shared.ranges import CloudFilesRanges
+from shared.run.ports import Storage
 from tests.raw_shards import MemoryRanges
 
 FILES = {"deep/er/a": bytes(range(256)) * 300, "b": b"0123456789", "empty": b""}
@@ -38,11 +41,14 @@ class Server(BaseHTTPRequestHandler):
         start, end = (int(part) for part in wanted.removeprefix("bytes=").split("-"))
         return self._answer(206 if start < len(data) else 416, data[start : end + 1])
 
+    do_HEAD = do_GET
+
     def _answer(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -53,7 +59,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server on a free port; cloud-files does not wait before it asks again."""
     from cloudfiles.interfaces import HttpInterface
 
-    monkeypatch.setattr(HttpInterface.get_file.retry, "wait", tenacity.wait_none())
+    for asked in (HttpInterface.get_file, HttpInterface.head):
+        monkeypatch.setattr(asked.retry, "wait", tenacity.wait_none())
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as found:
         thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -73,6 +80,57 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path) -> RangeReader:
     for name, data in FILES.items():
         CloudFilesStorage(folder).put(name, data)
     return CloudFilesRanges(folder)
+
+
+@pytest.fixture(params=["memory", "disk", "bucket", "ranges"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """FILES where tables may be; of the servers the one that a folder of tables would be on."""
+    if request.param == "ranges":
+        return CloudFilesRanges(f"{request.getfixturevalue('server')}/ranges")
+    if request.param == "memory":
+        storage: Storage = MemoryStorage("memory://tables")
+    else:
+        folder = f"file://{tmp_path}/below" if request.param == "disk" else f"mem://{uuid.uuid4().hex}"
+        storage = CloudFilesStorage(folder)
+    for name, data in FILES.items():
+        storage.put(name, data)
+    return StorageRanges(storage) if request.param == "memory" else CloudFilesRanges(storage.folder)
+
+
+def test_sizes(place: Place) -> None:
+    """Each object has the bytes that are stored, and one that is not there has none."""
+    wanted = ["b", "none", "empty", "deep/er/a", "b"]
+    assert place.sizes(wanted) == [10, None, 0, 76_800, 10]
+    assert place.sizes([]) == []
+
+
+def test_names(place: Place) -> None:
+    """The objects of the folder itself are listed; a web server has no listings."""
+    if place.folder.startswith("http"):
+        with pytest.raises(IngestError, match="its listing cannot be read"):
+            list(place.names())
+    else:
+        assert sorted(place.names()) == ["b", "empty"]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """What is not there has no names, and neither has a file; a folder has no size."""
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    for folder in (f"{tmp_path}/none", f"{tmp_path}/file", f"mem://{uuid.uuid4().hex}"):
+        assert list(CloudFilesRanges(folder).names()) == []
+    assert CloudFilesRanges(str(tmp_path)).sizes(["folder", "file/x", "file"]) == [None, None, 1]
+
+
+def test_sizes_that_are_not_known(tmp_path: Path, server: str) -> None:
+    """A link to nothing, a circle of links and a server that fails are errors with the name."""
+    (tmp_path / "dead").symlink_to(tmp_path / "nothing")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name in ("dead", "circle"):
+        with pytest.raises(IngestError, match=name):
+            CloudFilesRanges(str(tmp_path)).sizes([name])
+    with pytest.raises(IngestError, match=r"broken: b cannot be read"):
+        CloudFilesRanges(f"{server}/broken").sizes(["b"])
 
 
 def test_parts(reader: RangeReader) -> None:
@@ -152,7 +210,8 @@ def test_ends_of_objects_by_service(protocol: str, monkeypatch: pytest.MonkeyPat
     from shared.ranges import _beyond_the_end
 
     def aws(code: int) -> Exception:
-        return ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": code}}, "GetObject")
+        error: Exception = ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": code}}, "GetObject")
+        return error
 
     beyond, denied = {
         "gs": (exceptions.RequestRangeNotSatisfiable("416"), exceptions.Forbidden("403")),

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from shared.exit_codes import Exit
 from tests.e2e.test_ingest import in_memory, opened, rows
 from tests.faults.emulated import wait_until
 from tests.faults.proxy import Proxy
+from tests.lacking import IN_CI, lacks
 
 SECONDS = 120.0
 NOTICED = 10.0
@@ -199,6 +201,16 @@ STATES = [
 ]
 
 
+def has_workers(command: Command, some: bool = True) -> bool:
+    """Whether a command has worker processes, or has none."""
+    return bool(command.workers()) == some
+
+
+def more_connections(proxy: Proxy, before: int) -> bool:
+    """Whether more have connected than before."""
+    return proxy.connections > before
+
+
 def test_signals_are_answered_while_a_run_is_watched(
     start: Start, variables: dict[str, str], emulators: dict[str, str], few: Path
 ) -> None:
@@ -214,7 +226,7 @@ def test_signals_are_answered_while_a_run_is_watched(
             commands.append((command, proxy, variable, fault, number))
         for command, proxy, _, fault, _ in commands:
             assert command.says("queued 54 chunks"), command.said
-            assert wait_until(lambda one=command: bool(one.workers()), SECONDS)
+            assert wait_until(partial(has_workers, command), SECONDS)
             fault(proxy, LONG)
         for command, _, variable, _, number in commands:
             if variable == "FIRESTORE_EMULATOR_HOST":
@@ -223,7 +235,7 @@ def test_signals_are_answered_while_a_run_is_watched(
             assert command.ends(ANSWERED) == Exit.INTERRUPTED, command.said
             assert "interrupted" in command.said
         for command, *_ in commands:
-            assert wait_until(lambda one=command: not one.workers(), GRACE + BUSY), command.workers()
+            assert wait_until(partial(has_workers, command, False), GRACE + BUSY), command.workers()
 
 
 def test_signals_are_answered_by_other_commands(
@@ -243,7 +255,7 @@ def test_signals_are_answered_by_other_commands(
     for arguments, number in zip(COMMANDS, numbers, strict=False):
         before = firestore.connections
         command = start(environ, "-m", "jobs.cli", *arguments, "--graph", name)
-        assert wait_until(lambda least=before: firestore.connections > least, SECONDS), command.said
+        assert wait_until(partial(more_connections, firestore, before), SECONDS), command.said
         command.process.send_signal(number)
         assert command.ends(ANSWERED) == Exit.INTERRUPTED, (arguments, command.said)
 
@@ -254,6 +266,34 @@ def test_no_worker(start: Start, variables: dict[str, str], few: Path) -> None:
     assert command.says("no worker runs here (WORKERS=0)") and "make resume" in command.said, command.said
     command.process.send_signal(signal.SIGTERM)
     assert command.ends(ANSWERED) == Exit.INTERRUPTED
+
+
+FULL_DISK = """
+import os, sys
+disk, more, *command = sys.argv[1:]
+script = 'mount -t tmpfs -o size=40k tmpfs "$0" || exit 99; more=$1; shift; "$@" & child=$!; read go < "$more"; \
+    mount -o remount,size=64m tmpfs "$0"; wait $child'
+os.execvp("unshare", ["unshare", "-m", "sh", "-c", script, disk, more, sys.executable, *command])
+"""
+"""Runs a command with a small disk of its own, in a namespace of mounts, until a pipe says to make it larger."""
+
+
+@pytest.mark.skipif(not IN_CI, reason="waits until a worker tries again; CI=true runs it")
+def test_scratch_disk_is_full(start: Start, variables: dict[str, str], few: Path, tmp_path: Path) -> None:
+    """A disk on which no more hand-offs fit is said to be full while the run waits; once there is room it goes on
+    by itself, and nothing is held against any chunk."""
+    mounts = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True, check=False)
+    if mounts.returncode:
+        lacks("mounts", f"a full disk takes one of its own: {mounts.stderr}")
+    disk, more = tmp_path / "disk", tmp_path / "more"
+    disk.mkdir()
+    os.mkfifo(more)
+    environ = variables | {"INGEST_SCRATCH": f"file://{disk}"}
+    command = start(environ, "-c", FULL_DISK, disk, more, *INGEST, few / "dataset.yml", "--graph", graph())
+    assert command.says("No space left on device"), command.said
+    more.write_text("go")
+    assert command.ends(SECONDS) == Exit.OK, command.said
+    assert "agrees with" in command.said and "dead letters" not in command.said
 
 
 def test_workers_without_memory(start: Start, variables: dict[str, str], few: Path) -> None:

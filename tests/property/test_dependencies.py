@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,9 @@ from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 from shared.run.done import is_finished
 from shared.run.messages import Message
+from shared.run.ports import Queue
 from shared.run.record import RunRecord
+from shared.work import sources as work
 from shared.work.sources import Made
 from shared.work.steps import OpenRun, work_on
 from shared.work.written import Written
@@ -52,7 +55,7 @@ class CountedCompletion(MemoryCompletion):
         super().__init__()
         self.left: int | None = None
         self.completed: Counter[int] = Counter()
-        self.published = 0
+        self.noted = 0
 
     def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
         """Notes one dependency."""
@@ -65,7 +68,7 @@ class CountedCompletion(MemoryCompletion):
     def note_published(self, waiting: Chunk) -> None:
         """Notes one publication."""
         self._spend()
-        self.published += 1
+        self.noted += 1
         super().note_published(waiting)
         self._spend()
 
@@ -138,17 +141,22 @@ class Pipeline:
         self.record = record_of(shape, test, schema, tables)
         self.sources, self.completion, self.queue = Sources(), CountedCompletion(), Messages()
         table = MemoryTable()
-        self.run = OpenRun(self.record, self.sources, table, self.completion)
-        start(self.record, self.sources.scratch, table, self.queue, [])
+        self.run = OpenRun(self.record, cast(work.Sources, self.sources), table, self.completion)
+        start(self.record, self.sources.scratch, table, self.port, [])
+
+    @property
+    def port(self) -> Queue:
+        """The queue for those that only publish."""
+        return cast(Queue, self.queue)
 
     def work(self, data: bytes) -> None:
         """What a worker does with a message, and beside it."""
-        work_on(self.run, Message.decode(data).chunk, self.queue, lambda: 0.0)
+        work_on(self.run, Message.decode(data).chunk, self.port, lambda: 0.0)
         self.feed()
 
     def feed(self) -> None:
         """More of the lowest layer is queued, if it may be."""
-        feed(self.record, self.sources.scratch, self.completion, self.queue, 2.0, least=10)
+        feed(self.record, self.sources.scratch, self.completion, self.port, 2.0, least=10)
 
     def drain(self, rng: random.Random) -> None:
         """Works off the queue in any order."""
@@ -207,7 +215,7 @@ class Deliveries(RuleBasedStateMachine):
     def resume(self) -> None:
         """What was lost is queued again."""
         run = self.pipeline
-        resume(run.record, run.sources.scratch, run.completion, run.queue)
+        resume(run.record, run.sources.scratch, run.completion, run.port)
         self.lost = False
 
     @invariant()
@@ -226,7 +234,7 @@ class Deliveries(RuleBasedStateMachine):
             return
         run = self.pipeline
         if self.lost:
-            resume(run.record, run.sources.scratch, run.completion, run.queue)
+            resume(run.record, run.sources.scratch, run.completion, run.port)
             run.feed()
         run.drain(self.rng)
         plan = run.record.plan
@@ -252,14 +260,14 @@ def test_operations_are_those_of_the_report(
     run.drain(random.Random(seed))
     with TemporaryDirectory() as folder:
         config = dataset(Path(folder), graph_config__CHUNK_SIZE=[8, 8, 8], chunkedgraph_ingest__schema=schema)
-    facts = VolumeFacts((0, 0, 0), tuple(8 * length for length in shape), (1.0, 1.0, 1.0))
+    facts = VolumeFacts((0, 0, 0), (8 * shape[0], 8 * shape[1], 8 * shape[2]), (1.0, 1.0, 1.0))
     plan = make_plan(config, facts, test)
     plan = replace(plan, grid=run.record.plan.grid, tables=run.record.plan.tables)
     assert plan == run.record.plan
     report = describe(plan, config, facts)
     assert {layer.layer: layer.transactions for layer in report.layers} == dict(run.completion.completed)
     assert report.transactions == run.completion.completed.total() <= (4 if tables is None else 7) * report.chunks
-    assert run.completion.published == report.records - 1
+    assert run.completion.noted == report.records - 1
     assert set(run.sources.started.values()) == {1}
 
 
@@ -268,8 +276,8 @@ def test_operations_are_those_of_the_report(
 def test_dependencies_and_dependents_answer_each_other(
     shape: tuple[int, int, int], test: bool, tables: int | None
 ) -> None:
-    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, 7 for a cut, which know
-    it."""
+    """A chunk waits for at most 8 + 24 others, all one layer down, and at most 4 wait for it, 7 for a cut, which
+    know it."""
     plan = record_of(shape, test, 3, tables).plan
     waits: Counter[Chunk] = Counter()
     for layer in plan.layers:

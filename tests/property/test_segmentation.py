@@ -10,7 +10,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.inputs.components import decode_components
 from shared.inputs.edges import decode_edges
 from shared.memory.backend import MemoryBackend
 from shared.operate.begin import begin
@@ -38,14 +37,9 @@ def scenes(draw: st.DrawFn) -> Scene:
     noise = draw(st.sampled_from([0.0, 0.1]))
     small = np.where(rng.random(shape) < noise, rng.integers(0, 12, shape), small)
     dtype = draw(st.sampled_from(["uint8", "uint16", "uint32", "uint64"]))
-    names = np.concatenate(
-        [
-            [0],
-            rng.choice(np.iinfo(dtype).max - 1, 12, replace=False).astype(dtype) + 1
-            if dtype == "uint8"
-            else rng.integers(1, np.iinfo(dtype).max, 12, dtype, endpoint=True),
-        ]
-    ).astype(dtype)
+    most = np.iinfo(dtype).max
+    names = np.array([0, *rng.choice(min(most, 10**6), 12, replace=False)], dtype)
+    names[1:] = np.array(most, dtype) - names[1:] if draw(st.booleans()) else names[1:] + np.ones(1, dtype)
     scene = Scene(names[small], chunk, low, connectivity=draw(st.sampled_from([6, 26])))  # type: ignore[arg-type]
     if draw(st.booleans()):
         kind = draw(st.sampled_from(["uint8", "float32"]))
@@ -61,12 +55,20 @@ def scenes(draw: st.DrawFn) -> Scene:
             scene.objects = np.where(rng.random(shape) < 0.2, rng.integers(0, 5, shape), scene.objects).astype(
                 "uint32"
             )
+    elif way == "mapping":
+        scene.mapping = {label: int(rng.integers(1, 5)) for label in labels if rng.random() < 0.9} or {1: 1}
+    elif way == "scores":
+        scene.threshold, scene.together = 0.5, draw(st.sampled_from(["above", "below"]))
+        pairs = {(a, b) for a in labels for b in labels if a < b and rng.random() < 0.5} or {(1, 2)}
+        scene.scores = {
+            (b, a) if rng.random() < 0.5 else (a, b): float(np.float32(rng.random())) for a, b in sorted(pairs)
+        }
     elif draw(st.booleans()):
         scene.split = tuple(draw(st.integers(1, 6)) for _ in range(3))  # type: ignore[assignment]
     return scene
 
 
-WAYS = ["objects", "flat"]
+WAYS = ["objects", "mapping", "scores", "flat"]
 
 
 @given(scenes())
@@ -119,8 +121,8 @@ def voxels_are(run: Run, scene: Scene, wanted: Expected) -> dict[Any, int]:
     written = np.asarray(volume[:, :, :])[..., 0]
     assert tuple(volume.voxel_offset) == scene.low and written.shape == scene.labels.shape
     names: dict[Any, int] = {}
-    for place in np.ndindex(*written.shape):
-        piece, found = wanted.pieces.get(place), int(written[place])  # type: ignore[call-overload]
+    for x, y, z in np.ndindex(*written.shape):
+        piece, found = wanted.pieces.get((x, y, z)), int(written[x, y, z])
         assert (piece is None) == (found == 0)
         if piece is not None:
             assert names.setdefault(piece, found) == found
@@ -131,7 +133,8 @@ def voxels_are(run: Run, scene: Scene, wanted: Expected) -> dict[Any, int]:
 
 
 def edges_are(run: Run, wanted: Expected, names: dict[Any, int]) -> None:
-    """The written edge files have the oracle's edges, in the files of both chunks; and pieces that touch nothing."""
+    """The written edge files have the oracle's edges, in the files of both chunks; and pieces that touch
+    nothing."""
     data = run.record.dataset["data_source"]
     found: dict[Any, Any] = {}
     alone: set[int] = set()
@@ -150,7 +153,9 @@ def edges_are(run: Run, wanted: Expected, names: dict[Any, int]) -> None:
                     continue
                 key = (min(a, b), max(a, b))
                 assert found.setdefault(key, (kind, area, affinity)) == (kind, area, affinity)
-    expected_edges = {tuple(sorted((names[a], names[b]))): what for (a, b), what in wanted.edges.items()}
+    expected_edges = {
+        (min(names[a], names[b]), max(names[a], names[b])): what for (a, b), what in wanted.edges.items()
+    }
     assert {key: what[:2] for key, what in found.items()} == {key: what[:2] for key, what in expected_edges.items()}
     for key, what in expected_edges.items():
         assert np.isclose(found[key][2], what[2], rtol=1e-5), (key, found[key], what)

@@ -127,7 +127,21 @@ HOSTILE = {
             "ALL",
             "REPLACE",
         ),
-        *("REGION", "IMAGE", "CLI", "PYTHON", "EXAMPLE", "NAME", "TAG", "VARS", "HERE", "PHASE", "CDPATH"),
+        *(
+            "REGION",
+            "IMAGE",
+            "CLI",
+            "PYTHON",
+            "EXAMPLE",
+            "TRUE",
+            "MADE",
+            "NAME",
+            "TAG",
+            "VARS",
+            "HERE",
+            "PHASE",
+            "CDPATH",
+        ),
     )
 }
 """Variables of other programs in a shell."""
@@ -159,6 +173,15 @@ def test_the_example_has_its_truth(make: Checkout) -> None:
     assert len(make("ingest", "DATASET=example").calls) == 1
     assert make("ingest", "DATASET=fly").arguments == ["ingest", "fly"]
     assert make("ingest", "DATASET=an example").arguments == ["ingest", "an example"]
+
+
+def test_examples_of_segmentations(make: Checkout) -> None:
+    """Both are made as one, below one folder; labels of objects alone have no other truth."""
+    made = make("ingest", "DATASET=flat")
+    assert made.calls[0][1][3:6] == ["jobs.example", "build/segmentation.part", "--segmentation"]
+    assert made.arguments == ["ingest", "flat"]
+    made = make("ingest", "DATASET=segmentation")
+    assert made.arguments == ["ingest", "segmentation", "--truth", "build/segmentation/truth.npz"]
 
 
 def test_half_an_example_is_made_anew(make: Checkout) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 from jobs.example import ExampleParams
 from jobs.example.files import COMPONENTS, EDGES, WATERSHED
+from jobs.paths import REPOSITORY
 from shared.errors import ConfigError, Problem
 from shared.plan.config import Dataset, Section, load_dataset
 from shared.plan.explain import known_keys
+from shared.plan.segmentation_config import WAYS
 from tests.datasets import VALID, changed, dataset, write
 from tests.examples import examples
 
@@ -358,6 +361,21 @@ def documented() -> dict[str, str]:
     """The keys in the tables of configs/README.md with their defaults, as they stand there."""
     rows = re.findall(r"^\| `([\w.]+)` \|[^|]+\|([^|]+)\|", (CONFIGS / "README.md").read_text(), re.MULTILINE)
     return {key: default.strip() for key, default in rows}
+
+
+def test_files_to_write_are_files(tmp_path: Path) -> None:
+    """Each whole file in the README is one: an ingest would take it, but for its places."""
+    text = (REPOSITORY / "configs/README.md").read_text().partition("## What do I write?")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    files = [textwrap.dedent(block) for block in blocks if "data_source" in block]
+    assert len(files) == 6
+    ways = []
+    for number, content in enumerate(files):
+        path = tmp_path / f"{number}.yml"
+        path.write_text(content)
+        cut = load_dataset(path).segmentation
+        ways.append([] if cut is None else [name for name in WAYS if getattr(cut, name)])
+    assert ways == [[], ["objects"], ["mapping"], ["edges"], [], []]
 
 
 def test_every_field_is_documented() -> None:

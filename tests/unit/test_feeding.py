@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
@@ -16,19 +17,16 @@ from shared.operate.feeding import (
     AHEAD_SECONDS,
     LOOK_SECONDS,
     MOST,
-    QUEUED_NAME,
     Feeder,
-    Queued,
     feed,
     more_to_queue,
-    queue_first,
-    read_queued,
 )
 from shared.operate.queueing import resume, shuffled_chunks
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.done import is_finished
 from shared.run.messages import Message
+from shared.run.queued import QUEUED_NAME, Queued, queue_first, read_queued
 from shared.run.record import RECORD_NAME
 from shared.table.columns import families
 from tests.harness import MemoryRun, backend_of, worker_of
@@ -39,7 +37,7 @@ TOTAL = VOLUME.plan.total(2)
 LEAST = 8
 
 
-def begun(**changes: object) -> MemoryRun:
+def begun(**changes: Any) -> MemoryRun:
     """A run of which only the first chunks are queued."""
     run = MemoryRun.of(VOLUME, **changes)
     run.scratch.put(RECORD_NAME, run.record.encode())
@@ -57,7 +55,7 @@ def fed(run: MemoryRun) -> int:
 
 
 def waiting(run: MemoryRun) -> list[Chunk]:
-    return [Message.decode(data).chunk for data, _ in run.broker.waiting[2]]
+    return [Message.decode(each.data).chunk for each in run.broker.waiting[2]]
 
 
 def some_work(run: MemoryRun, count: int) -> None:
@@ -191,11 +189,11 @@ def test_feeder() -> None:
     for feeder in feeders:
         feeder()
     first = len(run.broker.waiting[2])
-    assert first > 0 and not {Message.decode(data).graph for data, _ in run.broker.waiting[2]} - {"graph"}
+    assert first > 0 and not {Message.decode(each.data).graph for each in run.broker.waiting[2]} - {"graph"}
     feeders[0]()
     assert len(run.broker.waiting[2]) == first
     clock.now += LOOK_SECONDS
-    backend.board = lambda: (_ for _ in ()).throw(ServiceUnavailable("gone"))  # type: ignore[method-assign]
+    backend.board = lambda: (_ for _ in ()).throw(ServiceUnavailable("gone"))
     Feeder(backend, run.broker.open([]), clock, LEAST)()
 
 

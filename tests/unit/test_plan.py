@@ -135,8 +135,8 @@ def test_first_dependent_has_the_chunk_as_child(plan: Plan) -> None:
 @given(plans, st.integers(0, 2**32 - 1))
 @PLANS
 def test_any_order_reaches_the_end(plan: Plan, seed: int) -> None:
-    """Chunks finished in any order make every chunk of the plan ready once, and the end last; cuts begin all at once,
-    when the tables are sorted."""
+    """Chunks finished in any order make every chunk of the plan ready once, and the end last; cuts begin all at
+    once, when the tables are sorted."""
     rng = random.Random(seed)
     fed = [plan.chunk_at(plan.fed, index) for index in range(plan.total(plan.fed))]
     queue = [plan.chunk_at(0, index) for index in range(plan.tables)] or fed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -28,3 +28,13 @@ class RangeReader(Protocol):
     def read(self, ranges: Sequence[Range]) -> list[bytes | None]:
         """The bytes of each range in the order asked for: fewer, or none, where the object ends before;
         None where there is no such object."""
+
+
+class Place(RangeReader, Protocol):
+    """A folder in which objects are found as well, by their names."""
+
+    def sizes(self, names: Sequence[str]) -> list[int | None]:
+        """Bytes of each object as it is stored, None where there is none."""
+
+    def names(self) -> Iterator[str]:
+        """The objects in the folder itself, in any order; IngestError if it has no listing, as on a web server."""

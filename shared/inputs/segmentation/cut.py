@@ -1,7 +1,7 @@
 """The cut of a chunk: what a job of layer 1 leaves of its voxels for the chunk's own job and its neighbours'.
 
 Pieces are numbered from 1, as the segments of their ids are; 0 is background. Invariants: the contacts of two
-chunks follow from the planes of both, which each has of its own voxels, so both find the same. """
+chunks follow from the planes of both, which each has of its own voxels, so both find the same."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Cut:
 
     For piece 1, 2, …: `original` (n,) uint64 is its label in the volume, `objects` (n,) uint64 its object, 0 for
     none, `voxels` (n,) its size. `inside` are the contacts within the chunk. `planes` has each face behind which
-    there is another chunk. """
+    there is another chunk."""
 
     chunk: Chunk
     original: Ids = field(default_factory=lambda: NO_IDS)

@@ -3,7 +3,7 @@
 b"CGCT" | version u8 | header length u32 LE | crc32 u32 LE | header, JSON | frames, one after the other
 
 As a hand-off has it (shared.chunks.codec). Invariants: the same cut gives the same bytes; whatever else is read
-raises a DataError that names the file, before anything is allocated for what a damaged header claims. """
+raises a DataError that names the file, before anything is allocated for what a damaged header claims."""
 
 from __future__ import annotations
 

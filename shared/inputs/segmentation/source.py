@@ -125,8 +125,8 @@ class SegmentationSource:
             at = np.flatnonzero(differ)[0]
             objects = " and ".join(map(str, ends.objects[at].tolist()))
             reason = (
-                f"supervoxel {ends.original[at, 0]} meets objects {objects}, on both sides of a face of this chunk; "
-                f"{int(differ.sum()):,} do so there. several_objects: most has each side go its own way"
+                f"supervoxel {ends.original[at, 0]} meets objects {objects}, on both sides of a face of the chunk, "
+                f"as {int(differ.sum()):,} do there. several_objects: most has each side go its own way"
             )
             raise DataError(segmentation.objects or segmentation.supervoxels, chunk, reason)
         cut_apart: Flags = same & ~differ

@@ -1,0 +1,1 @@
+"""How each kind of file holds rows: how many, what it can be cut in, and which rows some units have."""
