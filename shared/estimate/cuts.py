@@ -15,7 +15,8 @@ from shared.voxels.volume import stored_block
 # ---- measured by make bench: `cut`, the best of several, with a chunk of 512 x 512 x 128 voxels of uint64 ----
 
 CUT_CPU = 75e-9
-"""Seconds of CPU for a voxel: read, cut, contacts, hand-off and the new voxels written; 2.3 to 2.6 s for the chunk."""
+"""Seconds of CPU for a voxel: read, cut, contacts, hand-off, and the new voxels written. 1.9 to 2.0 s for the chunk
+by itself, 2.3 to 2.5 where others have the machine's second core and its memory, as in the cloud."""
 OBJECTS_CPU = 14e-9
 """More for a voxel where there is a volume of objects."""
 AFFINITIES_CPU = 26e-9

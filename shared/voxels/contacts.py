@@ -17,7 +17,6 @@ from shared.voxels.pieces import Numbers
 AXES = range(3)
 Affinities = npt.NDArray[np.float32]
 Flat = npt.NDArray[np.uint32]
-NONE = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -92,31 +91,33 @@ def _summed(parts: list[_Touching]) -> Contacts:
     from scipy.sparse import coo_matrix
 
     side = 1 + max(int(max(part.low.max(initial=0), part.high.max(initial=0))) for part in parts)
-    firsts = [_firsts(part) for part in parts]
 
-    def matrix(part: _Touching, first: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> Any:
+    def matrix(part: _Touching) -> Any:
+        first = _firsts(part)
         low, high = part.low[first].astype(np.int32), part.high[first].astype(np.int32)
-        found = coo_matrix((values, (low, high)), (side, side)).tocsr()
+        found = coo_matrix((_values(part, first), (low, high)), (side, side)).tocsr()
         found.sum_duplicates()
         return found
 
-    counts = [
-        matrix(part, first, np.diff(first, append=len(part.low))) for part, first in zip(parts, firsts, strict=True)
-    ]
-    faces = sum(counts[1:], counts[0])
+    along = [matrix(part) for part in parts]
+    faces = sum(along[1:], along[0])
     faces.sort_indices()
     rows = np.repeat(np.arange(side), np.diff(faces.indptr))
     pairs = np.stack([rows, faces.indices], axis=1).astype(np.uint32)
-    sizes = [count.astype(np.float64) * part.size for count, part in zip(counts, parts, strict=True)]
+    sizes = [found.real * part.size for found, part in zip(along, parts, strict=True)]
     areas = _at(sum(sizes[1:], sizes[0]), pairs).astype(np.uint64)
     if parts[0].affinities is None:
         return Contacts(pairs, areas)
-    sums = [
-        matrix(part, first, np.add.reduceat(np.asarray(part.affinities, np.float64), first) if len(first) else NONE)
-        for part, first in zip(parts, firsts, strict=True)
-    ]
-    means = (_at(sum(sums[1:], sums[0]), pairs) / faces.data).astype(np.float32)
-    return Contacts(pairs, areas, means)
+    return Contacts(pairs, areas, (faces.data.imag / faces.data.real).astype(np.float32))
+
+
+def _values(part: _Touching, first: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """How many faces each row has, and as the imaginary part the sum of their affinities, if they are known: so one
+    matrix sums both."""
+    counts = np.diff(first, append=len(part.low)).astype(np.float64)
+    if part.affinities is None or not len(first):
+        return counts
+    return counts + 1j * np.add.reduceat(np.asarray(part.affinities, np.float64), first)
 
 
 def _firsts(part: _Touching) -> npt.NDArray[np.int64]:

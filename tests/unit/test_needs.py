@@ -203,8 +203,8 @@ def test_two_cuts_by_hand() -> None:
 def test_more_volumes_take_more() -> None:
     """Objects and affinities are read with each chunk, and held beside it; affinities are handed on too."""
     one, objects, both = (
-        needs(segmented(960, 800, 400, **volumes))[0]
-        for volumes in ({}, {"objects": "gs://o"}, {"objects": "gs://o", "affinities": "gs://f"})
+        needs(segmented(960, 800, 400, objects=objects, affinities=affinities))[0]
+        for objects, affinities in ((None, None), ("gs://o", None), ("gs://o", "gs://f"))
     )
     for name in ("cpu_seconds", "memory_gib"):
         assert getattr(one, name) < getattr(objects, name) < getattr(both, name), name

@@ -198,7 +198,7 @@ class CountingBackend(MemoryBackend):
     def storage(self, folder: str) -> Storage:
         """Counts objects in memory: hand-offs, but for what there is one of a run."""
         found = super().storage(folder)
-        return found if not folder.startswith(MEMORY) else CountingStorage(found, self.seen, "handoff")  # type: ignore[return-value]
+        return found if not folder.startswith(MEMORY) else CountingStorage(found, self.seen, "handoff")
 
     def queue(self, layers: Sequence[int]) -> Queue:
         """Counts messages."""
