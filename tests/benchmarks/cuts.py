@@ -94,7 +94,7 @@ def _cut(name: str, way: Segmentation, repeats: int) -> dict[str, object]:
     cutter = Cutter(way, Volumes.of(way), _OneObject() if way.mapping else None)
     begin_volume(way, "-")
     out = VoxelVolume(way.watershed)
-    low, high = way.box(*MIDDLE.coords)
+    low, _ = way.box(*MIDDLE.coords)
 
     def cut() -> Made:
         return cutter.cut(record, MIDDLE)
@@ -108,12 +108,13 @@ def _cut(name: str, way: Segmentation, repeats: int) -> dict[str, object]:
 
     made, data = cut(), whole()
     voxels = int(np.prod(SIZE))
-    pieces = whole_pieces(Volumes.of(way).labels.read(low, high, MIDDLE))
+    box = Volumes.of(way).box(MIDDLE)
+    pieces = whole_pieces(box.labels)
     best = {
         step: _best(work, repeats)
         for step, work in {
             "read": lambda: Volumes.of(way).box(MIDDLE),
-            "contacts": lambda: contacts_inside(pieces.numbers, way.resolution),
+            "contacts": lambda: contacts_inside(pieces.numbers, way.resolution, box.affinities),
             "write": lambda: out.write(low, made.voxels),
             "hand-off": lambda: encode_cut(made.cut),
             "whole": whole,
