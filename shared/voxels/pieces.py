@@ -72,6 +72,9 @@ def connected_pieces(
         block = np.asfortranarray(labels[box])
         if background:
             block = np.where(block == background, 0, block)
+        if block.dtype == np.uint64:
+            # cc3d takes 2^63 and above for other numbers in a block with a single row of voxels; it only compares.
+            block = block.view(np.int64)
         found, more = labelled(block, connectivity=connectivity, return_N=True, out_dtype=np.uint32)
         numbers[box] = np.where(found, found + np.uint32(count), 0)
         count += int(more)
