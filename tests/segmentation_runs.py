@@ -1,4 +1,4 @@
-"""Whole runs of a segmentation in memory, as tests/harness.py has them from processed files; volumes are on disk."""
+"""Whole runs of a segmentation in memory, as tests/harness.py has them from processed files, its volumes on disk."""
 
 from __future__ import annotations
 
