@@ -1,4 +1,4 @@
-"""Whole runs of a segmentation in memory, as tests/harness.py has them from processed files, its volumes on disk."""
+"""Whole runs of a segmentation in memory, as tests/harness.py has them from files; its volumes are on disk."""
 
 from __future__ import annotations
 
