@@ -249,7 +249,7 @@ def test_zip_bombs(encoding: str, packing: str, tmp_path: Path) -> None:
     """A small file that unpacks to half of a gigabyte is refused before there is room for it."""
     path, _ = one_block(tmp_path, encoding, packing)
     path.write_bytes(bomb(packing))
-    with pytest.raises(DataError, match="such a block can have|damaged"):
+    with pytest.raises(DataError, match=r"such a block can have|damaged"):
         read(tmp_path)
 
 
@@ -281,7 +281,7 @@ def test_a_gzip_that_lies_about_its_size(tmp_path: Path) -> None:
 
 def test_offsets_that_lead_out_of_a_block(tmp_path: Path) -> None:
     """compressed_segmentation without a checksum, each word of its head replaced: never a label from elsewhere."""
-    path, voxels = one_block(tmp_path, "compressed_segmentation", "none")
+    path, _ = one_block(tmp_path, "compressed_segmentation", "none")
     whole = path.read_bytes()
     for word in range(1 + 2 * 2 * 2 * 2):
         for value in (0, 1, len(whole) // 4 - 1, len(whole) // 4, 0xFFFFFF, 0x20FFFFFF, 0x08000000, 0xFFFFFFFF):
@@ -290,15 +290,9 @@ def test_offsets_that_lead_out_of_a_block(tmp_path: Path) -> None:
                 found = read(tmp_path)
             except DataError:
                 continue
-            known = {*voxels.ravel().tolist(), 0}
-            words = {int(a) | int(b) << 32 for a, b in zip(*_words(whole), strict=True)}
-            assert set(found.ravel().tolist()) <= known | words
-
-
-def _words(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    found = np.frombuffer(data, "<u4")
-    # A word that was replaced may be a half of a label, too.
-    return np.append(found[:-1], 0), np.append(found[1:], 0)
+            # A label is made of two words that stand next to each other, within the block.
+            words = np.frombuffer(path.read_bytes(), "<u4").astype(np.uint64)
+            assert set(found.ravel().tolist()) <= set((words[:-1] | words[1:] << np.uint64(32)).tolist())
 
 
 DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
@@ -404,11 +398,7 @@ def test_more_pieces_than_ids(tmp_path: Path) -> None:
     content = yaml.safe_load(path.read_text())
     content["graph_config"]["SPATIAL_BITS"] = 17
     path.write_text(yaml.safe_dump(content))
-    try:
-        run = work(started(path))
-    except ConfigError as error:
-        assert "SPATIAL_BITS" in str(error)
-        return
+    run = work(started(path))
     found = dead(run)
     assert found and {failure.error for failure in found} == {"RangeOverflow"}
     half_is_not_whole(run, path)
@@ -521,8 +511,7 @@ def test_a_volume_that_becomes_another(tmp_path: Path) -> None:
     other_info(tmp_path / "labels", size=[5, 6, 4])
     work(run)
     found = dead(run)
-    assert found and all("within the volume" in failure.message for failure in found)
-    half_is_not_whole(run, path) if False else None
+    assert found and all("within the volume" in failure.message for failure in found) and not run.finished
 
 
 def test_an_output_that_cannot_be_written_from_the_start(tmp_path: Path) -> None:
