@@ -450,6 +450,57 @@ def test_nothing_but_background(flat: bool, tmp_path: Path) -> None:
     assert "edge file" not in failure.message and "names of the files" not in failure.message
 
 
+# Cuts that are damaged.
+
+
+@pytest.mark.parametrize("kind", ["cut off", "flipped", "empty", "a page", "another chunk's", "gone"])
+def test_a_damaged_cut_in_a_run(kind: str, tmp_path: Path) -> None:
+    """Chunks that need a cut that is damaged name its file, at once; cut again and replayed, the run comes to what
+    it would have been."""
+    path = write(tmp_path, small_scene())
+    content = yaml.safe_load(path.read_text())
+    content["chunkedgraph_ingest"]["auto_queue_parents"] = False
+    path.write_text(yaml.safe_dump(content))
+    run = work(started(path))
+    cut = Chunk(1, 1, 1, 0)
+    name = run.record.handoff_name(cut)
+    whole = run.scratch.get([name])[name]
+    assert whole is not None
+    other = run.record.handoff_name(Chunk(1, 2, 1, 0))
+    damaged = {
+        "cut off": whole[: len(whole) // 2],
+        "flipped": whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:],
+        "empty": b"",
+        "a page": b"<html></html>",
+        "another chunk's": run.scratch.get([other])[other],
+        "gone": None,
+    }[kind]
+    if damaged is None:
+        run.scratch.delete([name])
+    else:
+        run.scratch.put(name, damaged)
+    run.queue_layer(2)
+    work(run)
+    found = [failure for failure in run.failures() if failure.dead]
+    assert {failure.chunk for failure in found} == set(run.record.plan.dependents(cut))
+    for failure in found:
+        assert name in failure.message and str(cut if kind == "another chunk's" else "") in failure.message
+        wanted = ("MissingCut", 5) if kind == "gone" else ("DataError", 1)
+        assert (failure.error, failure.attempts) == wanted
+    half_is_not_whole(run, path)
+    run.queue_chunk(cut)
+    work(run)
+    run.replay(run.failures())
+    work(run)
+    for layer in (3, 4):
+        run.queue_layer(layer)
+        work(run)
+    assert run.finished and run.verify().violation_count == 0
+    mine = {key: row for key, row in rows(run.backend).items() if key not in (b"meta", b"version")}
+    shutil.rmtree(tmp_path / "out")
+    assert built(write(tmp_path, small_scene()))[1] == mine
+
+
 # What disappears, and what cannot be written.
 
 
