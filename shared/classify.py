@@ -62,6 +62,10 @@ _THE_MACHINE = {
 }
 """Those that say nothing about what was asked for, so not about one run's own things either."""
 
+_OF_A_FOLDER = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+"""Those of a folder of a disk that is not there or refuses, as a bucket may; below an `OfOneRun` alone, as anything
+else may meet them for reasons of its own."""
+
 
 NO_THREAD = "can't start new thread"
 """What Python says, in a RuntimeError, where a limit leaves no room for the stack of one more thread."""
@@ -99,6 +103,8 @@ class Classifier:
         for at in _chain(error, lambda at: at.__cause__):
             own = own or isinstance(at, OfOneRun)
             kind = _kind_of(at, table)
+            if own and kind is None and isinstance(at, OSError) and at.errno in _OF_A_FOLDER:
+                return Kind.BLOCKED
             if kind is not None:
                 machine = isinstance(at, OSError) and at.errno in _THE_MACHINE
                 return Kind.BLOCKED if own and kind is Kind.OUTAGE and not machine else kind

@@ -1,13 +1,12 @@
 """Volumes of voxels, read and written by boxes through cloud-volume.
 
 Invariants: a box comes back whole, or an error says why: DataError for what is damaged or not there, anything else
-as cloud-volume raises it, which says nothing of the data. Blocks of a volume that is written do not reach over
+as libraries raise it, which says nothing of the data. Blocks of a volume that is written do not reach over
 chunk borders, so no two chunks write one object; the same voxels are written as the same bytes."""
 
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,14 +19,12 @@ from shared.errors import DataError
 from shared.plan.grid import Chunk
 from shared.plan.segmentation import Segmentation, Triple
 from shared.version import VERSION
+from shared.voxels.reading import BadBlock, read_box
 
 LONGEST = (128, 128, 64)
 """Voxels of a stored block, at most: some MiB, which viewers load at once."""
 SHORTEST = 32
 """Along an axis; below it the chunk's own length is taken, as so small blocks are too many objects."""
-
-CODECS = ("deflate", "_deflate", "compressed_segmentation", "zstandard", "brotli", "crackle", "compresso")
-"""Modules whose errors are about what they decode."""
 
 ENCODING, COMPRESSION = "compressed_segmentation", "gzip"
 """What every viewer reads; compresso and crackle are smaller and need codecs that not all have."""
@@ -95,19 +92,25 @@ class VoxelVolume:
         )
 
     def read(self, low: Triple, high: Triple, chunk: Chunk) -> npt.NDArray[Any]:
-        """The voxels of a box, (x, y, z) or (x, y, z, channels), which `chunk` is built from."""
+        """The voxels of a box, (x, y, z) or (x, y, z, channels), which `chunk` is built from.
+
+        DataError for blocks that are damaged or not there; Unreachable for a volume that is not there any more.
+        """
         try:
-            voxels = np.asarray(self._volume[_slices(low, high)])
-        except Exception as error:
-            if not _of_the_data(error):
-                raise
-            reason = f"its voxels from {low} to {high} cannot be read ({type(error).__name__}: {error!s:.300})"
-            if type(error).__name__ == "EmptyVolumeException":
-                reason += "; where missing blocks are background, set chunkedgraph_ingest.segmentation.fill_missing"
-            raise DataError(self.location, chunk, reason) from error
-        if high == (low[0] + 1, low[1] + 1, low[2] + 1):
-            voxels = voxels.reshape(1, 1, 1, -1)  # as cloud-volume has the channels of a single voxel first
+            voxels = read_box(self._volume, self.mip, low, high)
+        except BadBlock as error:
+            raise DataError(self.location, chunk, self._told(error)) from error
+        except Exception:
+            # Opened anew next time: what it holds, as a key, may be what is wrong.
+            self.__dict__.pop("_volume", None)
+            raise
         return voxels[..., 0] if voxels.shape[3] == 1 else voxels
+
+    def _told(self, error: BadBlock) -> str:
+        told = f"its block {error.name} {error.reason}"
+        if error.missing:
+            told += "; where missing blocks are background, set chunkedgraph_ingest.segmentation.fill_missing"
+        return told
 
     def write(self, low: Triple, voxels: npt.NDArray[np.uint64]) -> None:
         """Stores the voxels of a chunk, (x, y, z), from its lower corner on, which is that of a block."""
@@ -159,33 +162,3 @@ def begin_volume(segmentation: Segmentation, date: str) -> None:
         {"method": {"task": "chunkedgraph-ingest", "version": VERSION, "mip": segmentation.mip}, "date": date}
     ]
     volume.commit_provenance()
-
-
-def _slices(low: Triple, high: Triple) -> tuple[slice, ...]:
-    return tuple(slice(start, end) for start, end in zip(low, high, strict=True))
-
-
-def _of_the_data(error: BaseException) -> bool:
-    """Whether an error is about what is stored, and not about reaching it."""
-    from cloudfiles import exceptions as files
-    from cloudvolume import exceptions as volumes
-
-    kinds = (
-        *(
-            volumes.DecodingError,
-            volumes.DecompressionError,
-            volumes.EmptyVolumeException,
-            volumes.EmptyFileException,
-        ),
-        *(volumes.OutOfBoundsError, volumes.UnsupportedCompressionType),
-        *(files.DecompressionError, files.IntegrityError, files.UnsupportedCompressionType),
-        *(ValueError, EOFError, IndexError, zlib.error),
-    )
-    seen: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in seen:
-        seen.append(at)
-        if isinstance(at, kinds) or type(at).__module__.startswith(CODECS):
-            return True
-        at = at.__cause__
-    return False

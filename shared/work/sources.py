@@ -90,11 +90,17 @@ class Sources:
         counts = built.handoff.totals[2]
         if counts["supervoxels"]:
             return
+        if record.segmentation is not None:
+            raise DataError(
+                record.segmentation.supervoxels,
+                built.handoff.chunk,
+                f"no supervoxel was found in the {counts['chunks']:,} chunks of the "
+                f"{'test' if record.test else 'grid'}: all voxels are background. This is a graph of nothing; "
+                "check supervoxels, mip, background and fill_missing of chunkedgraph_ingest.segmentation",
+            )
         key, file = "data_source.EDGES", "an edge file"
         if record.raw is not None:
             key, file = "ingest_config.AGGLOMERATION", "edges"
-        if record.segmentation is not None:
-            key, file = "chunkedgraph_ingest.segmentation.supervoxels", "supervoxels"
         raise DataError(
             self.inputs.folder,
             built.handoff.chunk,

@@ -4,29 +4,36 @@ A script says at which point which chunk meets a fault, one entry an attempt; th
 fault is: the end of the worker (`Crash`, or `os._exit` in a real process), or an exception. The
 product knows nothing of it: the points are seen in what it asks of its ports.
 
-    receive - [reads] READ [builds] - edge file EDGES - component file FILES - BUILT - half of the rows HALF
-            - all rows ROWS - noted that all files are there COMPLETE - hand-off HANDOFF
+    receive - [reads] READ [builds] - a part of the voxels PART - all voxels VOXELS
+            - edge file EDGES - component file FILES - BUILT - half of the rows HALF - all rows ROWS
+            - noted that all files are there COMPLETE - hand-off HANDOFF
             - first dependent ONE - publish PUBLISHED - noted NOTED - last dependent ALL - ... ACK - ack
     or, after an error, NOTED_FAILURE - dead letter BURIED - ACK - ack
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from shared.errors import MessageError
 from shared.inputs.components import Components
+from shared.inputs.segmentation.cutting import Made
 from shared.inputs.source import InputSource
 from shared.plan.grid import Chunk
-from shared.run.made_from import FROM_RAW
+from shared.plan.segmentation import Segmentation
+from shared.run.made_from import NOTES
 from shared.run.messages import Message
 from shared.run.ports import Completion, Delivery, Failure, Queue, Storage, Table
+from shared.run.record import RunRecord
 from shared.table.cells import Cells
+from shared.work.cutter import Cutter, OutputVolume
 from shared.work.steps import OpenRun
 from shared.work.written import Written
 
@@ -39,6 +46,8 @@ class Point(StrEnum):
     """Where in its work on a chunk a worker meets a fault."""
 
     READ = "after reading"
+    PART = "after a part of the voxels was written"
+    VOXELS = "after all voxels were written"
     EDGES = "after the edge file was written"
     FILES = "after the component file was written"
     BUILT = "after building"
@@ -58,7 +67,10 @@ class Point(StrEnum):
 WRITING = (Point.EDGES, Point.FILES, Point.COMPLETE)
 """The points of runs that write processed files."""
 
-USUAL = [point for point in Point if point not in (Point.NOTED_FAILURE, Point.BURIED, *WRITING)]
+CUTTING = (Point.PART, Point.VOXELS)
+"""The points of cuts."""
+
+USUAL = [point for point in Point if point not in (Point.NOTED_FAILURE, Point.BURIED, *WRITING, *CUTTING)]
 """The points that an attempt comes to in which nothing else goes wrong."""
 
 
@@ -118,6 +130,7 @@ class Faults:
             inputs=_Source(run.sources.inputs, self),
             scratch=_Storage(run.sources.scratch, self),
             written=_written(run.sources.written, self),
+            cutter=run.sources.cutter and _Cutter(run.sources.cutter, self),
         )
         table, completion = _Table(run.table, self), _Completion(run.completion, self)
         return replace(run, sources=sources, table=table, completion=completion)
@@ -212,6 +225,15 @@ class _Source(_Around):
         return found
 
 
+class _Cutter(_Around):
+    inner: Cutter
+
+    def cut(self, record: RunRecord, chunk: Chunk) -> Made:
+        made = self.inner.cut(record, chunk)
+        self.faults.read()
+        return made
+
+
 class _Storage(_Around):
     inner: Storage
 
@@ -234,15 +256,42 @@ class _Folder(_Around):
 
     def put(self, name: str, data: bytes) -> None:
         self.inner.put(name, data)
-        if name != FROM_RAW:
+        if name not in NOTES:
             self.faults.reached(Point.EDGES if name.startswith("edges_") else Point.FILES)
         elif self.faults.chunk is not None and self.faults.chunk == self.faults.plan.top:
             self.faults.reached(Point.COMPLETE)
 
 
+class _Voxels(_Around):
+    """The volume that is written to; on a disk a worker that is killed leaves the first bytes of a block."""
+
+    inner: OutputVolume
+
+    def write(self, chunk: Chunk, voxels: Any) -> None:
+        self.inner.write(chunk, voxels)
+        if self.faults.due(Point.PART):
+            for path in blocks_of(self.inner.segmentation, chunk):
+                os.truncate(path, path.stat().st_size // 2)
+            self.faults.meet(Point.PART)
+        self.faults.reached(Point.VOXELS)
+
+
+def blocks_of(segmentation: Segmentation, chunk: Chunk) -> list[Path]:
+    """The files of a chunk that has one block, in the volume that is written."""
+    sides = zip(*segmentation.box(*chunk.coords), strict=True)
+    name = "_".join(f"{low}-{high}" for low, high in sides)
+    found = list(Path(segmentation.watershed.removeprefix("file://")).glob(f"*/{name}*"))
+    assert found
+    return found
+
+
 def _written(written: Written, faults: Faults) -> Written:
-    edges, components = written.edges, written.components
-    return Written(edges and _Folder(edges, faults), components and _Folder(components, faults))
+    edges, components, watershed = written.edges, written.components, written.watershed
+    return Written(
+        edges and _Folder(edges, faults),
+        components and _Folder(components, faults),
+        watershed and _Voxels(watershed, faults),
+    )
 
 
 class _Table(_Around):

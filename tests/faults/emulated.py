@@ -22,6 +22,7 @@ from shared.operate.queueing import start
 from shared.plan.grid import Chunk
 from shared.run.done import is_finished
 from shared.run.events import Event
+from shared.run.record import RunRecord
 from shared.run.registry import graph_folder
 from shared.work.open_runs import open_run
 from shared.work.steps import OpenRun
@@ -127,24 +128,29 @@ class EmulatedRun:
         self.workers: list[WorkerProcess] = []
         self.started = 0
         self.ended: Counter[int] = Counter()
-        for kind, files in (("edges", volume.edges), ("components", volume.components)):
-            storage = CloudFilesStorage(f"file://{folder}/{kind}")
-            for name, data in files.items():
-                storage.put(name, data)
-        self.record = record_of(
-            volume,
-            graph=graph,
-            table=graph,
-            edges=f"file://{folder}/edges",
-            components=f"file://{folder}/components",
-        )
+        self.record = self._record(graph)
         self.backend = GoogleBackend(Environment.read(self.variables))
         create_topics(self.backend.endpoints, graph, self.record.plan.layers, ack_deadline_seconds=DEADLINE_SECONDS)
         self.backend.prepare(self.record.plan.layers)
         self.opened = self._open()
+        self.opened.sources.written.note(self.record, complete=False)
         queue = self.backend.queue([])
         start(self.record, graph_folder(self.backend, graph), self.opened.table, queue, [])
         queue.close()
+
+    def _record(self, graph: str) -> RunRecord:
+        """Writes what the run reads; its record."""
+        for kind, files in (("edges", self.volume.edges), ("components", self.volume.components)):
+            storage = CloudFilesStorage(f"file://{self.folder}/{kind}")
+            for name, data in files.items():
+                storage.put(name, data)
+        return record_of(
+            self.volume,
+            graph=graph,
+            table=graph,
+            edges=f"file://{self.folder}/edges",
+            components=f"file://{self.folder}/components",
+        )
 
     def _open(self) -> OpenRun:
         return open_run(self.backend, self.record)

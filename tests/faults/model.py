@@ -17,6 +17,8 @@ from tests.faults.crash import Point
 
 BEFORE = (
     Point.READ,
+    Point.PART,
+    Point.VOXELS,
     Point.EDGES,
     Point.FILES,
     Point.BUILT,
@@ -94,10 +96,12 @@ class Model:
                     for waiting in self.plan.dependents(chunk):
                         self.noted[waiting].add(chunk)
             missing = [
-                chunk for chunk in chunks if not self.is_done(chunk) and (layer == 2 or self.is_ready(chunk))
+                chunk
+                for chunk in chunks
+                if not self.is_done(chunk) and (layer == self.plan.fed or self.is_ready(chunk))
             ]
             queued += missing
-            self.published.update(chunk for chunk in missing if layer > 2)
+            self.published.update(chunk for chunk in missing if layer > self.plan.fed)
         return queued
 
 
@@ -136,8 +140,9 @@ def expected(
     """
     model, attempts, faults = Model(record.plan), Counter[Chunk](), Counter[Chunk]()
     waiting: dict[int, deque[Chunk]] = {layer: deque() for layer in record.plan.layers}
-    waiting[2].extend(shuffled_chunks(record, 2))
-    queued = set(waiting[2])
+    lowest = waiting[record.plan.fed]
+    lowest.extend(shuffled_chunks(record, record.plan.fed))
+    queued = set(lowest)
     while any(waiting.values()):
         layer = max(layer for layer, chunks in waiting.items() if chunks)
         chunk = waiting[layer].popleft()

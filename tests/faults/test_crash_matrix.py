@@ -44,10 +44,10 @@ def fail_for_good(chunk: Chunk, point: Point) -> None:
     raise DataError("file", chunk, point)
 
 
-def last_straw(layer: int) -> Chunk:
-    """A chunk whose completion queues another when nothing is disturbed, one with several dependents if any."""
-    run = DisturbedRun.planned({})
-    queue = run.faults.queue(run.broker.open(PLAN.layers))
+def last_straw(run: DisturbedRun, layer: int) -> Chunk:
+    """A chunk whose completion queues another when nothing is disturbed, one with several dependents if any; `run`
+    was begun."""
+    queue = run.faults.queue(run.broker.open(run.record.plan.layers))
     worker = worker_of(queue, run, "worker")
     found = []
     while (delivery := queue.receive(0.0)) is not None:
@@ -55,11 +55,12 @@ def last_straw(layer: int) -> Chunk:
         worker.handle(delivery)
         chunk = run.faults.chunk
         if chunk is not None and chunk.layer == layer and run.faults.published.total() > before:
-            found.append((len(PLAN.dependents(chunk)), chunk))
+            found.append((len(run.record.plan.dependents(chunk)), chunk))
     return max(found)[1]
 
 
-CHUNKS = {"layer 2": last_straw(2), "middle": last_straw(3), "below root": last_straw(4), "root": PLAN.top}
+LAYERS = {"layer 2": 2, "middle": 3, "below root": 4}
+CHUNKS = {name: last_straw(DisturbedRun.planned({}), layer) for name, layer in LAYERS.items()} | {"root": PLAN.top}
 CASES = [
     (f"{layer}-{point.name}", chunk, point)
     for layer, chunk in CHUNKS.items()

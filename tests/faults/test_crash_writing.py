@@ -17,7 +17,7 @@ from shared.operate.replay import current_failures, replay
 from shared.plan.grid import Chunk
 from shared.run.record_versions import MAX_ATTEMPTS
 from tests.examples import examples
-from tests.faults.crash import WRITING, Faults, Planned, Point, crash
+from tests.faults.crash import CUTTING, WRITING, Faults, Planned, Point, crash
 from tests.faults.disturbed import DisturbedRun, RawTable, Script, every_chunk
 from tests.faults.model import expected
 from tests.faults.test_crash_matrix import ALWAYS, TIMES, fail
@@ -29,7 +29,7 @@ VOLUME = agreeing_volume(5, (5, 3, 1))
 RAW = raw_of_volume(VOLUME, version=4, seed=1)
 PLAN = VOLUME.plan
 
-NEVER = {Point.NOTED_FAILURE, Point.BURIED}
+NEVER = {Point.NOTED_FAILURE, Point.BURIED, *CUTTING}
 
 
 @dataclass

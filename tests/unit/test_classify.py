@@ -90,6 +90,8 @@ OWN = [
     (api.PermissionDenied("r"), Kind.BLOCKED),
     (ClientError({"Error": {"Code": "ExpiredToken"}}, "GetObject"), Kind.BLOCKED),
     (OSError(errno.ESTALE, "r"), Kind.BLOCKED),
+    (PermissionError(errno.EACCES, "r"), Kind.BLOCKED),
+    (NotADirectoryError(errno.ENOTDIR, "r"), Kind.BLOCKED),
     (OSError(errno.EMFILE, "r"), Kind.OUTAGE),
     (OSError(errno.ENETUNREACH, "r"), Kind.OUTAGE),
     (RuntimeError("r"), Kind.TRANSIENT),

@@ -51,7 +51,9 @@ class Volumes:
             objects = _labels(self.objects.read(low, high, chunk), self.segmentation.objects, chunk)
         if self.affinities is not None:
             assert self.segmentation.affinities is not None
-            affinities = _affinities(self.affinities.read(low, high, chunk), self.segmentation.affinities, chunk)
+            affinities = _affinities(
+                self.affinities.read(low, high, chunk), self.segmentation.affinities, chunk, low
+            )
         return Box(labels, objects, affinities)
 
 
@@ -61,8 +63,8 @@ def _labels(voxels: npt.NDArray[Any], location: str, chunk: Chunk) -> npt.NDArra
     return voxels
 
 
-def _affinities(voxels: npt.NDArray[Any], location: str, chunk: Chunk) -> npt.NDArray[np.float32]:
-    """From 0 to 1: bytes count in 255ths, as they are stored to save space."""
+def _affinities(voxels: npt.NDArray[Any], location: str, chunk: Chunk, low: Triple) -> npt.NDArray[np.float32]:
+    """From 0 to 1: bytes count in 255ths, as they are stored to save space. `low` is where the box begins."""
     if voxels.ndim != 4 or voxels.shape[3] != 3 or voxels.dtype not in (np.uint8, np.float32):
         raise DataError(
             location, chunk, f"its voxels are {voxels.dtype} of shape {voxels.shape}, and no affinities"
@@ -70,6 +72,10 @@ def _affinities(voxels: npt.NDArray[Any], location: str, chunk: Chunk) -> npt.ND
     if voxels.dtype == np.uint8:
         return voxels.astype(np.float32) / np.float32(255)
     found = voxels.astype(np.float32, copy=False)
-    if not np.isfinite(found).all():
-        raise DataError(location, chunk, "it has affinities that are no numbers")
+    wrong = ~np.isfinite(found)
+    if wrong.any():
+        x, y, z, axis = (int(at) for at in np.argwhere(wrong)[0])
+        place = ", ".join(str(start + at) for start, at in zip(low, (x, y, z), strict=True))
+        reason = f"the affinity of voxel ({place}) along {'xyz'[axis]} is {found[x, y, z, axis]}, and no number"
+        raise DataError(location, chunk, f"{reason}; {int(wrong.sum()):,} of the chunk's are none")
     return found

@@ -24,9 +24,8 @@ from shared.voxels.contacts import Contacts
 MAGIC, VERSION = b"CGCT", 1
 LEVEL = 1
 MOST_PIECES = 1 << 32
-MOST_BYTES = 1 << 33
-"""Of a column. A plane of equal voxels shrinks ten thousandfold, so a column's own frame says nothing of its
-size."""
+MOST_FOLD = 1 << 15
+"""How far zstd can shrink anything: a block of at most 128 KiB takes four bytes or more."""
 
 _PREFIX = struct.Struct("<4sBII")
 _TYPES = {
@@ -82,7 +81,7 @@ def decode_cut(data: bytes, file: str, chunk: Chunk) -> Cut:
         sections = [(str(name), tuple(map(int, shape)), int(size)) for name, shape, size in header["sections"]]
         columns = _columns(data, sections, _PREFIX.size + length)
         cut = _cut(found, columns)
-    except (ValueError, TypeError, KeyError, RecursionError, zstandard.ZstdError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, zstandard.ZstdError) as error:
         raise DataError(file, chunk, f"cut: it is damaged ({error})") from error
     check(found == chunk, f"it is the cut of chunk {found}")
     return cut
@@ -96,8 +95,10 @@ def _columns(data: bytes, sections: list[tuple[str, tuple[int, ...], int]], at: 
         dtype = np.dtype(_TYPES[name])
         wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
         frame = data[at : at + size]
-        if min(shape, default=0) < 0 or not zstandard.frame_content_size(frame) == wanted <= MOST_BYTES:
+        if min(shape, default=0) < 0 or not zstandard.frame_content_size(frame) == wanted <= MOST_FOLD * len(frame):
             raise ValueError(f"column {name} is not of shape {shape}")
+        if name in columns:
+            raise ValueError(f"column {name} stands twice")
         columns[name] = np.frombuffer(unpack.decompress(frame, allow_extra_data=False), dtype).reshape(shape)
         at += size
     if at != len(data):
@@ -108,11 +109,14 @@ def _columns(data: bytes, sections: list[tuple[str, tuple[int, ...], int]], at: 
 def _cut(chunk: Chunk, columns: dict[str, npt.NDArray[Any]]) -> Cut:
     """The cut that columns come to; ValueError if they do not fit each other."""
     original, objects, voxels = columns["original"], columns["objects"], columns["voxels"]
-    if not len(original) == len(objects) == len(voxels) < MOST_PIECES:
+    if not (len(original),) == original.shape == objects.shape == voxels.shape or len(original) >= MOST_PIECES:
         raise ValueError("its pieces are not as many everywhere")
     pairs, areas, affinities = columns["pairs"], columns["areas"], columns.get("affinities")
-    if pairs.shape != (len(areas), 2) or (affinities is not None and len(affinities) != len(areas)):
+    fits = affinities is None or affinities.shape == areas.shape
+    if not fits or areas.ndim != 1 or pairs.shape != (len(areas), 2):
         raise ValueError("its contacts are not as many everywhere")
+    if not ((pairs[:, 0] > 0) & (pairs[:, 0] < pairs[:, 1])).all():
+        raise ValueError("its contacts are not of two pieces, the smaller number first")
     planes = {
         face: Plane(columns[f"plane.{face}"], columns.get(f"affinities.{face}"))
         for face in FACES
@@ -123,6 +127,8 @@ def _cut(chunk: Chunk, columns: dict[str, npt.NDArray[Any]]) -> Cut:
             plane.affinities is not None and plane.affinities.shape != plane.numbers.shape
         ):
             raise ValueError("a plane has another shape")
+    if any(f"affinities.{face}" in columns and face not in planes for face in FACES):
+        raise ValueError("it has affinities of a plane that it has not")
     highest = max([int(part.max(initial=0)) for part in (pairs, *(plane.numbers for plane in planes.values()))])
     if highest > len(original):
         raise ValueError(f"it names piece {highest} of {len(original)}")
