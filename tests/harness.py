@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from random import Random
+from typing import Any, Self
 
 from shared.gcp.progress import CLASSIFY
 from shared.inputs.source import ProcessedSource
@@ -18,7 +19,7 @@ from shared.operate.queueing import start
 from shared.plan.config import Dataset
 from shared.plan.volume import VolumeFacts
 from shared.run.control import read_control
-from shared.run.ports import Delivery, Queue
+from shared.run.ports import Delivery, Folder, Queue
 from shared.run.record import RunRecord
 from shared.table.decode import decode_counter, decode_id, decode_ids, decode_pairs
 from shared.work.attempt import Runs
@@ -39,7 +40,14 @@ def storage_of(objects: dict[str, bytes]) -> MemoryStorage:
     return storage
 
 
-def record_of(volume: Volume, **changes: object) -> RunRecord:
+def content(storage: Folder, name: str) -> bytes:
+    """An object that is there."""
+    data = storage.get([name])[name]
+    assert data is not None, name
+    return data
+
+
+def record_of(volume: Volume, **changes: Any) -> RunRecord:
     """The run record of a volume."""
     plan = volume.plan
     record = RunRecord(
@@ -61,7 +69,7 @@ class MemoryRun:
     builds: dict[object, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, volume: Volume, **changes: object) -> MemoryRun:
+    def of(cls, volume: Volume, **changes: Any) -> Self:
         """A run that nothing has been queued for yet."""
         return cls(volume, record_of(volume, **changes))
 
@@ -75,12 +83,12 @@ class MemoryRun:
         inputs = ProcessedSource(storage_of(self.volume.edges), storage_of(self.volume.components))
         return Sources(inputs, self.scratch)
 
-    def start(self) -> MemoryRun:
+    def start(self) -> Self:
         """Makes the table and queues layer 2."""
         start(self.record, self.scratch, self.table, self.broker.open([]), [])
         return self
 
-    def work(self, wrap: Callable[[Queue], Queue] = lambda queue: queue) -> MemoryRun:
+    def work(self, wrap: Callable[[Queue], Queue] = lambda queue: queue) -> Self:
         """One worker over all layers until the queue is empty; `wrap` may disturb its queue."""
         queue = wrap(self.broker.open(self.record.plan.layers))
         worker_of(queue, self).run(idle_seconds=0.0)
@@ -90,7 +98,7 @@ class MemoryRun:
         """Every row with its cells and their times."""
         return {row.key: (row.cells, row.timestamps) for row in self.table.read([(b"", b"\xff")])}
 
-    def decoded_table(self) -> dict[str, dict[str, object]]:
+    def decoded_table(self) -> dict[str, dict[str, Any]]:
         """Every row with decoded values, as the oracle gives them; without meta and version."""
         return {
             row.key.decode(): {column: decoded(column, value) for column, value in row.cells.items()}
@@ -100,7 +108,7 @@ class MemoryRun:
 
 def worker_of(queue: Queue, runs: Runs, name: str = "test", **more: Any) -> Worker:
     """A worker as programs have it, but that no time passes and nobody stops it."""
-    given = {"clock": lambda: 0.0, "stopped": lambda: False, "classify": CLASSIFY} | more
+    given: dict[str, Any] = {"clock": lambda: 0.0, "stopped": lambda: False, "classify": CLASSIFY} | more
     return Worker(queue, runs, name, **given)
 
 
@@ -116,7 +124,8 @@ def backend_of(*runs: MemoryRun) -> MemoryBackend:
             (run.record.edges, run.volume.edges),
             (run.record.components, run.volume.components),
         ):
-            backend.folders[folder] = storage_of(objects)
+            if folder is not None:
+                backend.folders[folder] = storage_of(objects)
     return backend
 
 
@@ -134,7 +143,7 @@ def decoded(column: str, value: bytes) -> object:
 class Shuffling:
     """A queue that delivers every message twice and in an order drawn from `rng`."""
 
-    def __init__(self, inner: Queue, rng: object) -> None:
+    def __init__(self, inner: Queue, rng: Random) -> None:
         self.inner, self.rng, self.held = inner, rng, list[Delivery]()
         self.twice: set[bytes] = set()
 
@@ -149,7 +158,7 @@ class Shuffling:
             return None
         return self.held.pop(self.rng.randrange(len(self.held)))
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
 
 Edge = tuple[int, int]
-Table = dict[str, dict[str, object]]
+Table = dict[str, dict[str, Any]]
 """Row key -> column -> decoded value."""
 
 
@@ -49,15 +50,15 @@ class Oracle:
     def _layer_2(self, supervoxels: set[int]) -> None:
         self.top = {sv: sv for sv in supervoxels}
         self.below = {sv: {sv} for sv in supervoxels}
-        by_chunk = defaultdict(list)
+        by_chunk: dict[Chunk, list[list[int]]] = defaultdict(list)
         for part in self._components(supervoxels, 1):
             by_chunk[self.chunk(min(part), 2)].append(sorted(part))
         for chunk, parts in by_chunk.items():
-            for number, part in enumerate(sorted(parts)):
+            for number, members in enumerate(sorted(parts)):
                 if self.plan.grid.layer_count == 2:
-                    self._make(int(self.plan.roots.root_ids(chunk, number + 1)[-1]), part)
+                    self._make(int(self.plan.roots.root_ids(chunk, number + 1)[-1]), members)
                 else:
-                    self._make(self.plan.ids.chunk_id(chunk) + number + 1, part)
+                    self._make(self.plan.ids.chunk_id(chunk) + number + 1, members)
         if self.plan.grid.layer_count > 2:
             self._finish(by_chunk, 2)
 
@@ -70,9 +71,9 @@ class Oracle:
             if len(part) > 1 or root or min(crossing) == layer:
                 made[self.chunk(min(part), layer)].append(sorted(part))
         for chunk, parts in made.items():
-            for number, part in enumerate(sorted(parts)):
+            for number, members in enumerate(sorted(parts)):
                 job = int(self.plan.roots.root_ids(chunk, number + 1)[-1]) if root else None
-                self._make(job or self.plan.ids.chunk_id(chunk) + number + 1, part)
+                self._make(job or self.plan.ids.chunk_id(chunk) + number + 1, members)
         if not root:
             self._finish(made, layer)
 
@@ -134,7 +135,7 @@ class Oracle:
             rows[f"i{ids.chunk_id(root):020d}_{part}"]["1:counter"] = highest[root]
         return dict(rows)
 
-    def _edge_cells(self, row: dict[str, object], node: int) -> None:
+    def _edge_cells(self, row: dict[str, Any], node: int) -> None:
         layer = node >> 56
         cells: dict[str, set[Edge]] = defaultdict(set)
         for sv in self.below[node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jobs.example.shards import RawFiles
 from shared.inputs.raw.records import RecordFormat
@@ -45,7 +46,7 @@ class RawRun(MemoryRun):
     """Shards that are replaced by other bytes, or by none."""
 
     @classmethod
-    def of_raw(cls, volume: Volume, raw: RawFiles, **changes: object) -> RawRun:
+    def of_raw(cls, volume: Volume, raw: RawFiles, **changes: Any) -> RawRun:
         """A run that nothing has been queued for yet."""
         return cls(volume, raw_record(volume, raw, **changes), raw=raw)
 
@@ -77,7 +78,7 @@ class RawRun(MemoryRun):
         return [FromRaw.decode(data, FROM_RAW).complete for data in found]
 
 
-def raw_record(volume: Volume, raw: RawFiles, **changes: object) -> RunRecord:
+def raw_record(volume: Volume, raw: RawFiles, **changes: Any) -> RunRecord:
     """The record of a run that reads raw output."""
     return replace(record_of(volume), raw=raw_input(raw), written=WRITTEN, **changes)
 

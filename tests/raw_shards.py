@@ -93,7 +93,8 @@ def oracle_edges(raw: RawFiles, chunk: Chunk) -> dict[str, list[tuple[int, int, 
         sums: dict[tuple[int, int], list[list[float]]] = {}
         for one, other, affinities, areas in records[kind]:
             total = sums.setdefault((one, other), [[0.0] * len(affinities), [0] * len(areas)])
-            for held, values in zip(total, (affinities, areas), strict=True):
+            columns: tuple[Sequence[float], ...] = (affinities, areas)
+            for held, values in zip(total, columns, strict=True):
                 for axis, value in enumerate(values):
                     held[axis] += value
         weights = [1.0] if raw.version == 2 else list(raw.resolution)
@@ -176,9 +177,9 @@ def random_raw(
                 raw.entries[name].append(((own, raw.chunk_id(stranger)), rows(chunk, stranger, True)))
         names = remap_names(grid, chunk)
         name = names[int(rng.integers(len(names)))]
-        ends = [chunk, *grid.neighbours(chunk).values(), chunks[int(rng.integers(len(chunks)))]]
+        near = [chunk, *grid.neighbours(chunk).values(), chunks[int(rng.integers(len(chunks)))]]
         pairs = [
-            (any_of(chunk), any_of(ends[int(rng.integers(len(ends)))])) for _ in range(int(rng.integers(0, 4)))
+            (any_of(chunk), any_of(near[int(rng.integers(len(near)))])) for _ in range(int(rng.integers(0, 4)))
         ]
         raw.entries[name].append(((own,), np.array(pairs, PAIRS)))
     return raw

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from shared.chunks.active import ActiveEdges, Pairs
+from shared.chunks.active import ActiveEdges
+from shared.chunks.ends import Pairs
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
 from shared.plan.grid import Chunk, Grid, neighbour
@@ -86,10 +87,10 @@ def random_volume(
     middle = Plan(grid, plan.ids, test=True).top
     tested = grid.children(middle) or [middle]
     if not any(inside[chunk] or between[chunk] or cross[chunk] for chunk in tested):
-        pair = [plan.ids.chunk_id(tested[0]._replace(layer=1)) + 5 * size + number for number in range(2)]
-        of_chunk[tested[0]] += pair
-        objects.update(dict.fromkeys(pair, 0))
-        inside[tested[0]].append((pair[0], pair[1]))
+        first = plan.ids.chunk_id(tested[0]._replace(layer=1)) + 5 * size
+        of_chunk[tested[0]] += (first, first + 1)
+        objects.update(dict.fromkeys((first, first + 1), 0))
+        inside[tested[0]].append((first, first + 1))
 
     listed: dict[Chunk, list[set[int]]] = {}
     for chunk, svs in of_chunk.items():

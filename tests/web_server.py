@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 class _Files(BaseHTTPRequestHandler):
     """Serves files by name, below any path; other names that are numbers get that status, and all others 404."""
 
-    def __init__(self, files: Mapping[str, bytes], head: bool, *arguments: object) -> None:
+    def __init__(self, files: Mapping[str, bytes], head: bool, *arguments: Any) -> None:
         self.files, self.head = files, head
         super().__init__(*arguments)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -60,7 +61,7 @@ def main(
     """Measure all, or what NAMES say: write, chunk, raw, parents, boundary, queue, coordination."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
-    def write() -> dict[str, object]:
+    def write() -> dict[str, Any]:
         records = {
             schema: check(dataset, "bench", False, schema).record("bench", "run", TIMESTAMP_MS) for schema in (2, 3)
         }
@@ -68,19 +69,19 @@ def main(
             one = building.measure(records, empty_table, Path(place), 1, rounds)
             return {"one": one, "several": building.measure(records, empty_table, Path(place), threads, rounds)}
 
-    def queue() -> dict[str, object]:
+    def queue() -> dict[str, Any]:
         from tests.benchmarks import coordination
 
         with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
             return coordination.measure_queue(hosts, pids, folder)
 
-    def coordinate() -> dict[str, object]:
+    def coordinate() -> dict[str, Any]:
         from tests.benchmarks import coordination
 
         with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
             return coordination.measure_run(hosts, pids, folder, total)
 
-    measures: dict[str, Callable[[], dict[str, object]]] = {
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
         "write": write,
         "chunk": lambda: chunks.measure(REPOSITORY / "build" / "bench", 5),
         "raw": lambda: raw.measure(REPOSITORY / "build" / "bench", 5),

@@ -108,12 +108,12 @@ def send(endpoints: Endpoints, requests: Iterable[bytes]) -> None:
 
 def measure(
     records: dict[int, RunRecord], emulator: Emulator, folder: Path, threads: int, rounds: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The table of each schema; of `rounds` the quickest counts, for the build and for the floor alike.
 
     Each pass has an emulator of its own: one that holds other tables takes up to three times the CPU.
     """
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for schema, record in records.items():
         best: Layers | None = None
         floor = reading = Spent(float("inf"), float("inf"))
@@ -144,7 +144,7 @@ def measure(
         assert best is not None
         size = sum(len(rows.request("")) for rows in requests)
         rows = sum(best.rows.values())
-        table_rows: list[dict[str, object]] = [
+        table_rows: list[dict[str, Any]] = [
             {
                 "layer": str(layer),
                 "chunks": best.chunks[layer],

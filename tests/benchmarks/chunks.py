@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jobs.example import ExampleParams, make_example
 from jobs.example.files import COMPONENTS, EDGES
@@ -26,9 +27,9 @@ SIZES = (
 )
 
 
-def measure(folder: Path, repeats: int) -> dict[str, object]:
+def measure(folder: Path, repeats: int) -> dict[str, Any]:
     """Builds the chunk with two lower neighbours of each example."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for params in SIZES:
         record = replace(record_of(params.grid), **example(folder, params))
         build = partial(_build, record, sources_of(record), Chunk(2, 1, 1, 0))
@@ -57,7 +58,7 @@ def measure(folder: Path, repeats: int) -> dict[str, object]:
     return {"chunks": rows, "shares": shares}
 
 
-def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict[str, object]:
+def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict[str, Any]:
     """CPU of each layer of a whole volume of such chunks."""
     params = replace(size, grid=(8, 4, 4))
     record, place = replace(record_of(params.grid, schema), **example(folder, params)), MemoryStorage()
@@ -80,7 +81,7 @@ def _share(folder: Path, size: ExampleParams, schema: int, repeats: int) -> dict
     }
 
 
-def example(folder: Path, params: ExampleParams) -> dict[str, str]:
+def example(folder: Path, params: ExampleParams) -> dict[str, Any]:
     """Where the files of an example are, which is made unless it is there."""
     place = folder / "-".join(map(str, (*params.grid, *params.chunk_size, params.supervoxel_size)))
     if not (place / "truth.npz").exists():

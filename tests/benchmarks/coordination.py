@@ -42,7 +42,7 @@ def empty_record(folder: Path, name: str, shape: tuple[int, int, int]) -> RunRec
     """A run over chunks without files: nothing to build, all else as ever."""
     for kind in ("edges", "components"):
         (folder / kind).mkdir(exist_ok=True)
-    places = {kind: f"file://{folder / kind}" for kind in ("edges", "components")}
+    places: dict[str, Any] = {kind: f"file://{folder / kind}" for kind in ("edges", "components")}
     return replace(record_of(shape), graph=name, table=name, **places)
 
 
@@ -109,7 +109,7 @@ def chunks_of(record: RunRecord) -> int:
     return sum(map(record.plan.total, record.plan.layers))
 
 
-def in_process(hosts: dict[str, str], folder: Path, shape: tuple[int, int, int]) -> dict[str, object]:
+def in_process(hosts: dict[str, str], folder: Path, shape: tuple[int, int, int]) -> dict[str, Any]:
     """One worker in this process: CPU a chunk, without what the same builds take alone, and operations."""
     record = empty_record(folder, "inprocess", shape)
     backend = backend_of(hosts, folder, "inprocess")
@@ -157,7 +157,7 @@ def started(workers: int, record: RunRecord, environ: dict[str, str], logs: Path
 
 def in_workers(
     hosts: dict[str, str], pids: dict[str, int], folder: Path, name: str, record: RunRecord, workers: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """A run by worker processes: time, their CPU, the emulators' CPU, memory over time."""
     backend = backend_of(hosts, folder, name)
     published = begin(backend, record)
@@ -212,7 +212,7 @@ def first_chunk(hosts: dict[str, str], folder: Path, number: int) -> dict[str, f
         executor.close()
 
 
-def publishing(hosts: dict[str, str], folder: Path, count: int) -> dict[str, object]:
+def publishing(hosts: dict[str, str], folder: Path, count: int) -> dict[str, Any]:
     """The rate at which one process publishes chunk messages, and what its memory grows by."""
     record = empty_record(folder, "publishing", (100, 100, 100))
     backend = backend_of(hosts, folder, "publishing")
@@ -243,7 +243,7 @@ def publishing(hosts: dict[str, str], folder: Path, count: int) -> dict[str, obj
     }
 
 
-def measure_queue(hosts: dict[str, str], pids: dict[str, int], folder: Path) -> dict[str, object]:
+def measure_queue(hosts: dict[str, str], pids: dict[str, int], folder: Path) -> dict[str, Any]:
     """Overhead a chunk, start-up, one process and two."""
     alone = in_process(hosts, folder, (8, 8, 8))
     operations_a_chunk = alone.pop("operations/chunk")
@@ -256,7 +256,7 @@ def measure_queue(hosts: dict[str, str], pids: dict[str, int], folder: Path) -> 
         name = f"workers{workers}"
         rows.append(in_workers(hosts, pids, folder, name, empty_record(folder, name, (8, 8, 8)), workers))
     cores = os.cpu_count() or 1
-    growth = float(rows[1]["CPU ms/chunk"]) / float(rows[0]["CPU ms/chunk"])  # type: ignore[arg-type]
+    growth = float(rows[1]["CPU ms/chunk"]) / float(rows[0]["CPU ms/chunk"])
     show(
         "Worker processes, chunks without content",
         rows,
@@ -266,7 +266,7 @@ def measure_queue(hosts: dict[str, str], pids: dict[str, int], folder: Path) -> 
     return {"one": alone, "operations": operations_a_chunk, "start": starts, "workers": rows}
 
 
-def measure_run(hosts: dict[str, str], pids: dict[str, int], folder: Path, total: int) -> dict[str, object]:
+def measure_run(hosts: dict[str, str], pids: dict[str, int], folder: Path, total: int) -> dict[str, Any]:
     """Publishing alone, then a long run: rates, and memory that stays."""
     side = round(total ** (1 / 3))
     rows = [publishing(hosts, folder, count) for count in (20_000, 200_000)]

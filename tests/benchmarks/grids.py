@@ -7,8 +7,10 @@ contacts are on that objects are small beside the volume and large beside a chun
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -21,6 +23,7 @@ from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
 from shared.inputs.source import ProcessedSource
 from shared.memory.storage import MemoryStorage
 from shared.plan.grid import Chunk, neighbour, opposite
+from shared.plan.ids import Ids
 from shared.run.record import RunRecord
 from shared.work.sources import Sources
 from tests.benchmarks.inputs import TIMESTAMP_MS, record_of
@@ -76,10 +79,10 @@ def lattice(record: RunRecord, seed: int = 0) -> tuple[MemoryStorage, MemoryStor
     return edges, components
 
 
-def measure(sides: tuple[int, ...]) -> dict[str, object]:
+def measure(sides: tuple[int, ...]) -> dict[str, Any]:
     """A line for each layer of each grid."""
-    rows: list[dict[str, object]] = []
-    shares: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
+    shares: list[dict[str, Any]] = []
     for side, schema in itertools.product(sides, (2, 3)):
         record = record_of((side, side, side), schema)
         scratch = MemoryStorage()
@@ -126,7 +129,7 @@ def measure(sides: tuple[int, ...]) -> dict[str, object]:
     return {"layers": rows, "shares": shares}
 
 
-def boundary(pairs: int, seed: int = 0) -> dict[str, object]:
+def boundary(pairs: int, seed: int = 0) -> dict[str, Any]:
     """Builds one parent whose children hand up so many pairs; time and memory a pair."""
     rng = np.random.default_rng(seed)
     record = record_of((64, 64, 64), 3)
@@ -138,8 +141,9 @@ def boundary(pairs: int, seed: int = 0) -> dict[str, object]:
     faces: dict[Chunk, dict[int, Face]] = {child: {} for child in children}
     outside: dict[tuple[Chunk, int], FaceMap] = {}
 
-    def known(of: Chunk, positions: np.ndarray) -> np.ndarray:
-        return plan.ids.node_ids(of._replace(layer=of.layer), 1, count)[positions] ^ np.uint64(1 << 56)
+    def known(of: Chunk, positions: npt.NDArray[Any]) -> Ids:
+        found: Ids = plan.ids.node_ids(of._replace(layer=of.layer), 1, count)[positions] ^ np.uint64(1 << 56)
+        return found
 
     for child in children:
         for number in range(6):
@@ -193,10 +197,10 @@ def boundary(pairs: int, seed: int = 0) -> dict[str, object]:
     }
 
 
-def measure_boundary(sizes: tuple[int, ...]) -> dict[str, object]:
+def measure_boundary(sizes: tuple[int, ...]) -> dict[str, Any]:
     """A line for each boundary."""
     rows = [boundary(pairs) for pairs in sizes]
-    per_pair = float(rows[-1]["bytes/pair"])  # type: ignore[arg-type]
+    per_pair = float(rows[-1]["bytes/pair"])
     show(
         "One parent of schema 3 by the pairs on its boundary",
         rows,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -116,7 +117,7 @@ def cpu_of(pid: int) -> float:
         return 0.0
 
 
-def show(title: str, rows: Sequence[dict[str, object]], note: str = "") -> None:
+def show(title: str, rows: Sequence[dict[str, Any]], note: str = "") -> None:
     """Prints rows as a table; the columns are the keys of the first."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in rows[0]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jobs.example.shards import RawFiles
 from shared.files import CloudFilesStorage
@@ -26,9 +27,9 @@ RATIO = 3.0
 """Raw may cost so many times as much."""
 
 
-def measure(folder: Path, repeats: int, versions: tuple[int, ...] = (2, 4)) -> dict[str, object]:
+def measure(folder: Path, repeats: int, versions: tuple[int, ...] = (2, 4)) -> dict[str, Any]:
     """Reads the inputs of the chunk in the middle of each example, its indexes remembered and not."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for params in SIZES:
         params = replace(params, grid=(3, 3, 3))
         place = example(folder, params)
@@ -38,7 +39,7 @@ def measure(folder: Path, repeats: int, versions: tuple[int, ...] = (2, 4)) -> d
     return {"chunks": rows, "limit": RATIO}
 
 
-def _one(folder: Path, grid: Grid, place: dict[str, str], version: int, repeats: int) -> dict[str, object]:
+def _one(folder: Path, grid: Grid, place: dict[str, str], version: int, repeats: int) -> dict[str, Any]:
     ids, chunk = IdLayout(grid.layer_count), Chunk(2, 1, 1, 1)
     near = [chunk, *(at for face, at in grid.neighbours(chunk).items() if face % 2 == 0)]
     files = RawFiles(grid, ids, version)
@@ -76,11 +77,15 @@ def _one(folder: Path, grid: Grid, place: dict[str, str], version: int, repeats:
         read = source()
         return read.edges(chunk), read.components(chunk, near)
 
-    ways = {"processed": processed, "remembered": partial(raw, lambda: warm), "new": partial(raw, fresh)}
+    ways: dict[str, Callable[[], object]] = {
+        "processed": processed,
+        "remembered": partial(raw, lambda: warm),
+        "new": partial(raw, fresh),
+    }
     best = {
         name: min((_spent(way) for _ in range(repeats)), key=lambda each: each.cpu) for name, way in ways.items()
     }
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "version": version,
         "edges": sum(len(part.pairs) for part in (edges.inside, edges.between, edges.cross)),
         "listed": len(parts.ids),

@@ -124,7 +124,7 @@ def key_file(folder: Path) -> Path:
     return path
 
 
-class Unreachable(Credentials):  # type: ignore[no-untyped-call,misc]
+class Unreachable(Credentials):
     """Credentials whose tokens come from where nobody answers."""
 
     def refresh(self, request: Any) -> None:

@@ -152,7 +152,8 @@ def test_ends_of_objects_by_service(protocol: str, monkeypatch: pytest.MonkeyPat
     from shared.ranges import _beyond_the_end
 
     def aws(code: int) -> Exception:
-        return ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": code}}, "GetObject")
+        error: Exception = ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": code}}, "GetObject")
+        return error
 
     beyond, denied = {
         "gs": (exceptions.RequestRangeNotSatisfiable("416"), exceptions.Forbidden("403")),

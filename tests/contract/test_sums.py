@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from typing import Any
 
@@ -40,7 +41,12 @@ def test_parts_make_the_whole(completion: FirestoreCompletion, monkeypatch: pyte
     monkeypatch.setattr(sums, "LARGE", 100)
     asked: list[Any] = []
     real = sums._number
-    monkeypatch.setattr(sums, "_number", lambda query, until: asked.append(query) or real(query, until))
+
+    def counted(query: Any, until: float) -> Any:
+        asked.append(query)
+        return real(query, until)
+
+    monkeypatch.setattr(sums, "_number", counted)
     parts = completion.progress(LAYERS)
     # 16 parts with up to 8 children each, and 16 of what was published, of the one layer that is large.
     assert len(asked) == 3 + 16 * 9
@@ -91,8 +97,8 @@ def test_no_query_outlasts_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
             clock[0] += 7.0
             raise ServiceUnavailable("passing")
 
-    monkeypatch.setattr(sums.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(sums.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert isinstance(sums._number(Refusing(), 50.0), ServiceUnavailable)
     assert clock[0] <= 50.0 + 7.0 and max(given) == sums.QUERY_SECONDS and given[-1] < 10.0
     # Less than the time of the function, also with what it does besides.

@@ -24,6 +24,7 @@ from shared.memory.storage import MemoryStorage
 from shared.memory.table import MemoryTable
 from shared.operate.queueing import start
 from shared.plan.grid import Chunk
+from shared.run.ports import Table
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import graph_folder
 from shared.table.cells import Cells
@@ -41,7 +42,7 @@ def graph() -> str:
     return f"g{uuid.uuid4().hex[:12]}"
 
 
-def rows(table: BigtableTable | MemoryTable) -> dict[bytes, tuple[dict[str, bytes], dict[str, int]]]:
+def rows(table: Table) -> dict[bytes, tuple[dict[str, bytes], dict[str, int]]]:
     found = {row.key: (row.cells, row.timestamps) for row in table.read([(b"", b"\xff")])}
     return {key: row for key, row in found.items() if key not in (b"meta", b"version")}
 

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,16 @@ STATES = [
 ]
 
 
+def has_workers(command: Command, some: bool = True) -> bool:
+    """Whether a command has worker processes, or has none."""
+    return bool(command.workers()) == some
+
+
+def more_connections(proxy: Proxy, before: int) -> bool:
+    """Whether more have connected than before."""
+    return proxy.connections > before
+
+
 def test_signals_are_answered_while_a_run_is_watched(
     start: Start, variables: dict[str, str], emulators: dict[str, str], few: Path
 ) -> None:
@@ -215,7 +226,7 @@ def test_signals_are_answered_while_a_run_is_watched(
             commands.append((command, proxy, variable, fault, number))
         for command, proxy, _, fault, _ in commands:
             assert command.says("queued 54 chunks"), command.said
-            assert wait_until(lambda one=command: bool(one.workers()), SECONDS)
+            assert wait_until(partial(has_workers, command), SECONDS)
             fault(proxy, LONG)
         for command, _, variable, _, number in commands:
             if variable == "FIRESTORE_EMULATOR_HOST":
@@ -224,7 +235,7 @@ def test_signals_are_answered_while_a_run_is_watched(
             assert command.ends(ANSWERED) == Exit.INTERRUPTED, command.said
             assert "interrupted" in command.said
         for command, *_ in commands:
-            assert wait_until(lambda one=command: not one.workers(), GRACE + BUSY), command.workers()
+            assert wait_until(partial(has_workers, command, False), GRACE + BUSY), command.workers()
 
 
 def test_signals_are_answered_by_other_commands(
@@ -244,7 +255,7 @@ def test_signals_are_answered_by_other_commands(
     for arguments, number in zip(COMMANDS, numbers, strict=False):
         before = firestore.connections
         command = start(environ, "-m", "jobs.cli", *arguments, "--graph", name)
-        assert wait_until(lambda least=before: firestore.connections > least, SECONDS), command.said
+        assert wait_until(partial(more_connections, firestore, before), SECONDS), command.said
         command.process.send_signal(number)
         assert command.ends(ANSWERED) == Exit.INTERRUPTED, (arguments, command.said)
 

@@ -114,7 +114,6 @@ class FaultyRuns(OpenRuns):
 
 
 if __name__ == "__main__":
-    jobs.worker.GRACE_SECONDS = float(os.environ.get("GRACE_SECONDS", jobs.worker.GRACE_SECONDS))
-    jobs.worker.GoogleBackend = ShortLeases
-    jobs.worker.OpenRuns = FaultyRuns
+    grace = float(os.environ.get("GRACE_SECONDS", jobs.worker.GRACE_SECONDS))
+    vars(jobs.worker).update(GRACE_SECONDS=grace, GoogleBackend=ShortLeases, OpenRuns=FaultyRuns)
     jobs.worker.main()

@@ -16,6 +16,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import methodcaller
 from random import Random
 from typing import Any
 
@@ -234,7 +235,7 @@ def _wrong_edges(volume: Volume, chunk: Chunk, data: bytes, rng: Random) -> Iter
         for end in ends:
             of = rng.choice(LISTS)
             first, second = (inside, end) if rng.random() < 0.5 else (end, inside)
-            yield kind, changed(lambda file, of=of, a=first, b=second: file.add(of, a, b))
+            yield kind, changed(methodcaller("add", of, first, second))
     stranger = of_chunk(x, y, z, IdLayout(5, spatial_bits=8))
     yield "an edge of another dataset", changed(lambda file: file.add(rng.choice(LISTS), stranger, stranger + 1))
     yield "an edge from id 0 to id 0", changed(lambda file: file.add(rng.choice(LISTS), 0, 0))
@@ -254,13 +255,13 @@ def _wrong_edges(volume: Volume, chunk: Chunk, data: bytes, rng: Random) -> Iter
             setattr(getattr(file.message, of), column, getattr(getattr(file.message, of), column) + bytes(size))
 
         yield "unequal columns", changed(uneven)
-    for first, second in (
+    for one, other in (
         ("in_chunk", "between_chunk"),
         ("between_chunk", "cross_chunk"),
         ("cross_chunk", "in_chunk"),
     ):
 
-        def swap(file: EdgeFile, first: str = first, second: str = second) -> None:
+        def swap(file: EdgeFile, first: str = one, second: str = other) -> None:
             kept = getattr(file.message, first).SerializeToString()
             getattr(file.message, first).CopyFrom(getattr(file.message, second))
             getattr(file.message, second).ParseFromString(kept)
@@ -283,7 +284,7 @@ def _wrong_edges(volume: Volume, chunk: Chunk, data: bytes, rng: Random) -> Iter
     for of in LISTS:
         count = len(EdgeFile(data).column(of, "node_ids1"))
         for at in rng.sample(range(count), min(2, count)):
-            yield "an edge lost", changed(lambda file, of=of, at=at: file.drop(of, at))
+            yield "an edge lost", changed(methodcaller("drop", of, at))
 
             def turned(file: EdgeFile, of: str = of, at: int = at) -> None:
                 first, second = file.column(of, "node_ids1"), file.column(of, "node_ids2")

@@ -66,7 +66,11 @@ def facts_of(volume: Volume) -> Facts:
             for pair in lists[kind]:
                 near, far = pair if _chunk(plan, pair[0]) == chunk else pair[::-1]
                 other = _chunk(plan, far)
-                if _chunk(plan, near) != chunk or other not in plan.grid.neighbours(chunk).values():
+                if (
+                    other is None
+                    or _chunk(plan, near) != chunk
+                    or other not in plan.grid.neighbours(chunk).values()
+                ):
                     raise Invalid(f"{pair} does not lead from {chunk} to a neighbour")
                 facts.supervoxels.add(near)
                 if kind == "cross_chunk" or _same(listed[min(chunk, other)], pair):

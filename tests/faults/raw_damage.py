@@ -11,6 +11,7 @@ import copy
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from zlib import crc32
 
@@ -37,7 +38,8 @@ def shard_damage(raw: RawFiles, rng: Random) -> Iterator[tuple[str, Replaced]]:
         for kind, data in raw_damage(files[name], rng):
             yield f"{prefix}: {kind}", {name: data}
         yield f"{prefix}: empty", {name: b""}
-        yield from ((f"{prefix}: a shard of another kind", {name: data}) for data in _others(files, prefix)[:3])
+        for data in _others(files, prefix)[:3]:
+            yield f"{prefix}: a shard of another kind", {name: data}
         yield f"{prefix}: never finished", {name: b"SO01" + b"\xff" * 16 + files[name][20:]}
 
 
@@ -153,8 +155,12 @@ def record_damage(raw: RawFiles, rng: Random) -> Iterator[tuple[str, RawFiles]]:
             files.entries[name][at] = (tuple(reversed([key + 1 for key in keys])), records)
 
         yield f"{prefix}: an entry of no chunk", changed(renamed)
-        yield f"{prefix}: no such shard", changed(lambda files, name=name: files.entries.pop(name))
+        yield f"{prefix}: no such shard", changed(partial(_drop, name))
     yield from ((f"remap/done: {kind}", files) for kind, files in _remap_damage(raw, rng, changed))
+
+
+def _drop(name: str, files: RawFiles) -> None:
+    del files.entries[name]
 
 
 def _remap_damage(
@@ -183,7 +189,7 @@ def _remap_damage(
     yield "pairs twice", put([(int(one), int(other)) for one, other in pairs.tolist()])
     yield "all in one component", put([(some[0], one) for one in some])
     yield "ids that nobody knows", put([(rng.getrandbits(63), rng.getrandbits(63) | 1) for _ in range(4)])
-    yield "no such shard", changed(lambda files: files.entries.pop(name))
+    yield "no such shard", changed(partial(_drop, name))
 
     def again(files: RawFiles) -> None:
         files.entries[name].append((keys, np.array([(some[0], 7)], PAIRS)))
@@ -230,11 +236,11 @@ def _check_entries(raw: RawFiles, chunk: Chunk) -> None:
         for kind in ("between_chunks", "fake"):
             for keys in ((own, raw.chunk_id(near)), (raw.chunk_id(near), own)):
                 wanted[keys] += face_shards(chunk, face, kind)
-    for keys, names in wanted.items():
-        places = {key >> int(bits) for key in keys}
+    for wanted_keys, names in wanted.items():
+        places = {key >> int(bits) for key in wanted_keys}
         for name in names:
             for at, records in raw.entries.get(name, []):
-                if at != keys:
+                if at != wanted_keys:
                     continue
                 for one, other, *_ in records.tolist():
                     if {one >> int(bits), other >> int(bits)} != places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -38,7 +39,9 @@ class DisturbedRawRun(RawRun, DisturbedRun):
     raw: RawFiles = field(default_factory=lambda: RAW)
 
     @classmethod
-    def planned_raw(cls, script: Script, act: object = crash, prepare: bool = False) -> DisturbedRawRun:
+    def planned_raw(
+        cls, script: Script, act: Callable[[Chunk, Point], None] = crash, prepare: bool = False
+    ) -> DisturbedRawRun:
         """A begun run with a script."""
         run = cls(VOLUME, raw_record(VOLUME, RAW, prepare=prepare))
         run.script = Planned({chunk: list(points) for chunk, points in script.items()})

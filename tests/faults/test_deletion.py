@@ -37,6 +37,13 @@ PLACES = st.sampled_from(["", f"{GRAPH}/", f"{OTHER}/", f"{GRAPH}/edges/", "edge
 FOLDERS = st.sampled_from(["edges", f"{GRAPH}/edges", GRAPH, "", "else/edges"])
 """Where inputs are, seen from the scratch folder; the last one is beside it."""
 
+
+def memory_of(run: Run) -> MemoryBackend:
+    """The backend of a run, which is in memory."""
+    assert isinstance(run.backend, MemoryBackend)
+    return run.backend
+
+
 STEPS: dict[str, Callable[[Run], Any]] = {
     "resume": Run.resume,
     "pause": lambda run: run.pause("me"),
@@ -50,7 +57,7 @@ STEPS: dict[str, Callable[[Run], Any]] = {
     "chunk": lambda run: run.queue_chunk(Chunk(2, 0, 0, 0)),
     "build": lambda run: run.build(Chunk(2, 1, 0, 0)),
     "work": Run.work,
-    "drop the table": lambda run: run.backend.tables.pop(run.record.table, None),
+    "drop the table": lambda run: memory_of(run).tables.pop(run.record.table, None),
     "begin": lambda run: None,
     "down": lambda run: clearing.delete_graphs(run.backend.storage(run.backend.scratch)),
 }

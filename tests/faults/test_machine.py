@@ -143,8 +143,10 @@ class Machine(RuleBasedStateMachine):
             self.run.broker.expire()
 
         _, delivery, worker = self.take(at, {chunk: [point]}, act)
+        disturbed = worker.runs
+        assert isinstance(disturbed, DisturbedRun)
         outcome = worker.handle(delivery)
-        if not worker.runs.faults.met:
+        if not disturbed.faults.met:
             self.finished(chunk)
         elif point in BEFORE:
             assert outcome is Outcome.LOST

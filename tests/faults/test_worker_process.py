@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,13 +106,18 @@ def test_told_to_end_at_work(fresh: Fresh, number: signal.Signals, grace: float)
     done_with(run)
 
 
+def has_met(run: EmulatedRun, count: int) -> bool:
+    """Whether a run has met so many faults."""
+    return run.met().total() == count
+
+
 def test_told_to_end_without_firestore(fresh: Fresh, proxies: dict[str, Proxy]) -> None:
     """A worker ends in order also where it cannot note that it gave up the chunk at hand."""
     run = fresh("hang", [Point.BUILT, Point.BUILT])
     hosts = {name: proxy.host for name, proxy in proxies.items()} | {"GRACE_SECONDS": str(SHORT)}
     for attempt in (1, 2):
         worker = run.work(hosts)
-        assert wait_until(lambda count=attempt: run.met().total() == count, SECONDS), run.logs()
+        assert wait_until(partial(has_met, run, attempt), SECONDS), run.logs()
         if attempt == 2:
             proxies["FIRESTORE_EMULATOR_HOST"].refuse()
         worker.send_signal(signal.SIGTERM)

@@ -20,7 +20,10 @@ EXCUSE = re.compile(r"# hadolint ignore=(.+)")
 def findings(*options: str) -> list[dict[str, Any]]:
     """What hadolint finds."""
     command = [str(HADOLINT), "--no-fail", "--format", "json", *options, str(DOCKERFILE)]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    found: list[dict[str, Any]] = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
+    return found
 
 
 def test_hadolint() -> None:

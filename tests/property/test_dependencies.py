@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,9 @@ from shared.plan.ids import NO_IDS
 from shared.plan.volume import VolumeFacts
 from shared.run.done import is_finished
 from shared.run.messages import Message
+from shared.run.ports import Queue
 from shared.run.record import RunRecord
+from shared.work import sources as work
 from shared.work.sources import Made
 from shared.work.steps import OpenRun, work_on
 from shared.work.written import Written
@@ -50,7 +53,7 @@ class CountedCompletion(MemoryCompletion):
         super().__init__()
         self.left: int | None = None
         self.completed: Counter[int] = Counter()
-        self.published = 0
+        self.noted = 0
 
     def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
         """Notes one dependency."""
@@ -63,7 +66,7 @@ class CountedCompletion(MemoryCompletion):
     def note_published(self, waiting: Chunk) -> None:
         """Notes one publication."""
         self._spend()
-        self.published += 1
+        self.noted += 1
         super().note_published(waiting)
         self._spend()
 
@@ -118,12 +121,17 @@ class Pipeline:
         self.record = RunRecord("g", "r", "g", None, 1, shape, "e", "c", schema=schema, test=test)
         self.sources, self.completion, self.queue = Sources(), CountedCompletion(), Messages()
         table = MemoryTable()
-        self.run = OpenRun(self.record, self.sources, table, self.completion)
-        start(self.record, self.sources.scratch, table, self.queue, [])
+        self.run = OpenRun(self.record, cast(work.Sources, self.sources), table, self.completion)
+        start(self.record, self.sources.scratch, table, self.port, [])
+
+    @property
+    def port(self) -> Queue:
+        """The queue for those that only publish."""
+        return cast(Queue, self.queue)
 
     def work(self, data: bytes) -> None:
         """What a worker does with a message."""
-        work_on(self.run, Message.decode(data).chunk, self.queue, lambda: 0.0)
+        work_on(self.run, Message.decode(data).chunk, self.port, lambda: 0.0)
 
     def drain(self, rng: random.Random) -> None:
         """Works off the queue in any order."""
@@ -176,7 +184,7 @@ class Deliveries(RuleBasedStateMachine):
     def resume(self) -> None:
         """What was lost is queued again."""
         run = self.pipeline
-        resume(run.record, run.sources.scratch, run.completion, run.queue)
+        resume(run.record, run.sources.scratch, run.completion, run.port)
         self.lost = False
 
     @invariant()
@@ -194,7 +202,7 @@ class Deliveries(RuleBasedStateMachine):
             return
         run = self.pipeline
         if self.lost:
-            resume(run.record, run.sources.scratch, run.completion, run.queue)
+            resume(run.record, run.sources.scratch, run.completion, run.port)
         run.drain(self.rng)
         plan = run.record.plan
         assert is_finished(run.record, run.completion)
@@ -219,13 +227,13 @@ def test_operations_are_those_of_the_report(
     run.drain(random.Random(seed))
     with TemporaryDirectory() as folder:
         config = dataset(Path(folder), graph_config__CHUNK_SIZE=[8, 8, 8], chunkedgraph_ingest__schema=schema)
-    facts = VolumeFacts((0, 0, 0), tuple(8 * length for length in shape), (1.0, 1.0, 1.0))
+    facts = VolumeFacts((0, 0, 0), (8 * shape[0], 8 * shape[1], 8 * shape[2]), (1.0, 1.0, 1.0))
     plan = make_plan(config, facts, test)
     assert plan == run.record.plan
     report = describe(plan, config, facts)
     assert {layer.layer: layer.transactions for layer in report.layers} == dict(run.completion.completed)
     assert report.transactions == run.completion.completed.total() <= 4 * report.chunks
-    assert run.completion.published == report.records - 1
+    assert run.completion.noted == report.records - 1
     assert set(run.sources.started.values()) == {1}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
 from shared.verify.partition import compare, input_partition, table_partition
 from shared.verify.walk import Report, Walk
 from tests.examples import examples
-from tests.harness import MemoryRun, Shuffling, storage_of
+from tests.harness import MemoryRun, Shuffling, content, storage_of
 from tests.oracle import Oracle
 from tests.volumes import Volume, random_volume
 
@@ -36,7 +37,7 @@ odd = st.builds(
 )
 
 
-def oracle(volume: Volume) -> dict[str, dict[str, object]]:
+def oracle(volume: Volume) -> dict[str, dict[str, Any]]:
     return Oracle(volume.plan, volume.supervoxels, volume.active).table()
 
 
@@ -83,7 +84,7 @@ def test_totals_count_what_is_there(volume: Volume) -> None:
     run = MemoryRun.of(volume).start().work()
     top = volume.plan.top
     name = run.record.handoff_name(top)
-    totals = decode_handoff(run.scratch.get([name])[name], name, top).totals
+    totals = decode_handoff(content(run.scratch, name), name, top).totals
     table = run.decoded_table()
     assert totals[2]["supervoxels"] == len(volume.supervoxels)
     assert totals[2]["disagreements"] == volume.disagreements

@@ -33,7 +33,7 @@ def violations(run: MemoryRun) -> list[str]:
 
 def family_4(run: MemoryRun) -> dict[int, dict[str, list[tuple[int, int]]]]:
     """Every node's cells of family 4."""
-    found = {}
+    found: dict[int, dict[str, list[tuple[int, int]]]] = {}
     for key, row in run.decoded_table().items():
         cells = {column: value for column, value in row.items() if column.startswith("4:")}
         if cells:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -15,19 +17,20 @@ from shared.memory.table import MemoryTable
 from shared.operate.queueing import resume
 from shared.operate.upgrade import begin_upgrade, finish_upgrade
 from shared.run.done import is_finished
+from shared.run.ports import Delivery, Queue
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.table.cells import Cells
 from shared.table.columns import COUNTER, META, META_KEY, VERSION_KEY, Family, counter_key, families
 from shared.table.meta import version_cells
 from shared.verify.walk import Report, Walk
 from tests.examples import examples
-from tests.harness import MemoryRun, Shuffling
+from tests.harness import MemoryRun, Shuffling, content
 from tests.property.test_oracle import odd, volumes
 from tests.property.test_schema3 import winding
 from tests.volumes import Volume, random_volume, something_to_test
 
 
-def ingested(volume: Volume, schema: int, **changes: object) -> MemoryRun:
+def ingested(volume: Volume, schema: int, **changes: Any) -> MemoryRun:
     """A finished run with meta and version."""
     run = MemoryRun.of(volume, schema=schema, **changes).start().work()
     run.table.write([Cells(META, [META_KEY], [b"meta"]), version_cells(schema)], run.record.timestamp_ms)
@@ -49,7 +52,7 @@ def finished(run: MemoryRun) -> MemoryRun:
 
 def stored(run: MemoryRun) -> RunRecord:
     """The run record as it is stored."""
-    return RunRecord.decode(run.scratch.get([RECORD_NAME])[RECORD_NAME], RECORD_NAME)
+    return RunRecord.decode(content(run.scratch, RECORD_NAME), RECORD_NAME)
 
 
 @examples(60)
@@ -85,11 +88,11 @@ def test_broken_off_and_gone_on_with(volume: Volume, seed: int) -> None:
     plan = run.record.plan
     total = sum(plan.total(layer) for layer in plan.layers)
 
-    def cut(queue: object) -> Shuffling:
+    def cut(queue: Queue) -> Shuffling:
         shuffling, left = Shuffling(queue, rng), rng.randrange(total)
         receive = shuffling.receive
 
-        def receive_some(timeout: float) -> object:
+        def receive_some(timeout: float) -> Delivery | None:
             nonlocal left
             left -= 1
             return receive(timeout) if left >= 0 else None
@@ -114,7 +117,7 @@ def test_only_family_4_is_written() -> None:
     run = begun(small(2))
     write = run.table.write
 
-    def noted(cells: list[Cells], timestamp_ms: int) -> int:
+    def noted(cells: Sequence[Cells], timestamp_ms: int) -> int:
         columns.update(str(part.column) for part in cells)
         return write(cells, timestamp_ms)
 
@@ -167,8 +170,8 @@ def test_end_can_be_done_again(steps: int) -> None:
     run, expected = begun(small(2)).work(), small(3)
     left = steps
 
-    def step(call: object) -> object:
-        def counted(*arguments: object) -> object:
+    def step(call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
             nonlocal left
             if left == 0:
                 raise Interrupted

@@ -28,7 +28,7 @@ from shared.verify.partition import compare, input_partition, table_partition
 from shared.verify.walk import Report, Walk
 from shared.work.layer2_inputs import NO_COMPONENT_FILE, NO_EDGE_FILE, ONE_SIDED
 from tests.examples import examples
-from tests.harness import MemoryRun, Shuffling, storage_of
+from tests.harness import MemoryRun, Shuffling, content, storage_of
 from tests.oracle import Oracle
 from tests.property.test_oracle import volumes
 from tests.volumes import Volume, edge_list, random_volume
@@ -40,7 +40,7 @@ def totals_of(run: MemoryRun) -> dict[str, int]:
     """The counts of layer 2 in the top hand-off."""
     top = run.record.plan.top
     name = run.record.handoff_name(top)
-    return decode_handoff(run.scratch.get([name])[name], name, top).totals[2]
+    return decode_handoff(content(run.scratch, name), name, top).totals[2]
 
 
 def changed(volume: Volume, chunk: Chunk, **more: list[tuple[int, int]]) -> Volume:

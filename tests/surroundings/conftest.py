@@ -89,8 +89,8 @@ class Zygote:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        texts = [path.read_text(errors="replace") if path.exists() else "" for path in (out, err)]
-        return Done(answer["code"], *texts, answer["seconds"])
+        said, complained = (path.read_text(errors="replace") if path.exists() else "" for path in (out, err))
+        return Done(answer["code"], said, complained, answer["seconds"])
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +144,7 @@ def stand_in() -> Iterator[StandIn]:
     """Services that are there and refuse everything."""
     found = StandIn("")
 
-    class Handler(grpc.GenericRpcHandler):
+    class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
         def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
             found.asked.append(details.method)
             if details.method in METHODS.values():

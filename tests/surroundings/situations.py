@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shared.exit_codes import Exit
 
@@ -20,13 +21,13 @@ NO_EMULATORS = {"CLOUDSDK_ROOT_DIR": "/none", "PATH": "/none"}
 """No Java, so nothing is started."""
 GRAPH = ("--graph", "g")
 
-OF_A_RUN = (
+OF_A_RUN: tuple[tuple[str, ...], ...] = (
     *(("status", *GRAPH), ("verify", *GRAPH), ("show", "1", *GRAPH), ("layer", "2", *GRAPH)),
     *(("chunk", "2/0_0_0", *GRAPH), ("chunk-local", "2 0 0 0", *GRAPH), ("reset", "--yes", *GRAPH)),
     *(("upgrade", *GRAPH), ("failed", *GRAPH), ("replay", *GRAPH), ("discard", "2", *GRAPH), ("pause", *GRAPH)),
 )
 """Every command that opens a run on what runs already."""
-STARTING = (("ingest", "{dataset}"), ("resume", *GRAPH))
+STARTING: tuple[tuple[str, ...], ...] = (("ingest", "{dataset}"), ("resume", *GRAPH))
 """Those that start emulators where none are."""
 
 Prepare = Callable[[Path], None]
@@ -208,7 +209,7 @@ def _unreadable(place: Path) -> None:
 
 
 def permissions() -> Iterator[Situation]:
-    at = {"nobody": True, "prepare": _read_only}
+    at: dict[str, Any] = {"nobody": True, "prepare": _read_only}
     local = "{place}/ro/local"
     yield Situation("read-only: ingest", STARTING[0], Exit.FILES, "Permission denied", local=local, **at)
     yield Situation("read-only: resume", STARTING[1], Exit.FILES, "Permission denied", local=local, **at)
@@ -290,6 +291,7 @@ def damaged() -> Iterator[Situation]:
 
 
 def limits() -> Iterator[Situation]:
+    at: dict[str, Any]
     for limit in ("RLIMIT_AS", "RLIMIT_DATA"):
         for size in (1 << 20, 100 << 20):
             for command in (("plan", "{dataset}"), STARTING[0], OF_A_RUN[0]):

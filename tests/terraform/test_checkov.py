@@ -26,10 +26,10 @@ def checkov() -> Path:
     return installed("checkov", REQUIREMENTS, "--no-deps") / "checkov"
 
 
-def scan(checkov: Path, framework: str, *what: object) -> dict[str, Any]:
+def scan(checkov: Path, framework: str, *what: str | Path) -> dict[str, Any]:
     """What checkov says of some files; it downloads nothing, and everything that failed is a failure here."""
     options = ["--framework", framework, "--skip-download", "--download-external-modules", "false"]
-    command = [checkov, *options, "--output", "json", "--compact", *what]
+    command: list[str | Path] = [checkov, *options, "--output", "json", "--compact", *what]
     done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, timeout=900)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
@@ -40,7 +40,8 @@ def scan(checkov: Path, framework: str, *what: object) -> dict[str, Any]:
     ]
     assert failed == []
     assert found["results"]["parsing_errors"] == []
-    return found["summary"]
+    summary: dict[str, Any] = found["summary"]
+    return summary
 
 
 def test_nothing_is_found_in_terraform(checkov: Path) -> None:

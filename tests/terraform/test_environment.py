@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from functions.registry import NEEDED, read_progress
-from jobs import memory_limit
 from shared.dispatch.fleet import decode_fleets
-from shared.environment import EMULATORS, Environment
+from shared.environment import EMULATORS, USABLE, Environment
 from tests.terraform.tool import REPOSITORY, Resource, environment
 
 STAND_INS = {*EMULATORS, "CLOUD_RUN_EMULATOR_HOST", "GOOGLE_APIS_EMULATOR_HOST"}
@@ -62,7 +61,7 @@ def test_a_worker_has_the_share_that_a_task_would_give_it(resources: list[Resour
         mib = int(container["resources"][0]["limits"]["memory"].removesuffix("Mi"))
         processes = int(container["args"][container["args"].index("--processes") + 1])
         assert mib >= 1024
-        assert environment(job)["INGEST_MEMORY_MIB"] == str(int(mib * memory_limit.USABLE / processes))
+        assert environment(job)["INGEST_MEMORY_MIB"] == str(int(mib * USABLE / processes))
 
 
 @pytest.mark.parametrize("name", ["dead_letter", "dispatch"])

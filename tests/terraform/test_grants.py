@@ -50,7 +50,7 @@ def documented() -> set[Grant]:
         text = "\t".join(row).replace("`", "")
         used = [name for name in NAMES if f"{{{name}}}" in text]
         layers = range(2, ROOT if "{n+1}" in text else ROOT + 1) if "{n" in text else [0]
-        for layer, *values in itertools.product(layers, *(NAMES[name] for name in used)):
+        for layer, values in itertools.product(layers, itertools.product(*(NAMES[name] for name in used))):
             filled = text.replace("{n}", str(layer)).replace("{n+1}", str(layer + 1))
             for name, value in zip(used, values, strict=True):
                 filled = filled.replace(f"{{{name}}}", str(value))

@@ -10,6 +10,8 @@ y=0 | A | B | C |        the lower one of F (face 1)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,7 +216,8 @@ def test_edge_that_is_none_of_the_chunk(
     good = (sv(chunk, 7), sv(next(iter(GRID.neighbours(chunk).values())), 7))
     edge = edge[::-1] if flipped else edge
     with pytest.raises(DataError, match=reason) as caught:
-        decide(chunk, **{kind.removesuffix("_chunk"): [good, edge]})
+        edges: dict[str, Any] = {kind.removesuffix("_chunk"): [good, edge]}
+        decide(chunk, **edges)
     assert (caught.value.file, caught.value.chunk) == (FILE, chunk)
     assert f"{kind} edge" in caught.value.reason
     assert all(str(end) in caught.value.reason for end in edge)
@@ -278,7 +281,7 @@ def test_facts_of_random_volumes(volume: Volume) -> None:
 
 @given(volumes, st.randoms(use_true_random=False))
 @examples(20)
-def test_order_of_edges_does_not_matter(volume: Volume, rng: object) -> None:
+def test_order_of_edges_does_not_matter(volume: Volume, rng: Random) -> None:
     """Permuted edge lists decide the same supervoxels and the same sets of active edges."""
     plan = volume.plan
     for chunk, name in [(chunk, edges_name(chunk)) for chunk in plan.grid.chunks(2)]:

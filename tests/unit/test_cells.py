@@ -6,6 +6,7 @@ import resource
 import struct
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ ids = st.integers(0, BIG)
 Decode = Callable[[bytes], object]
 
 
-def array(*values: object) -> np.ndarray:
+def array(*values: object) -> np.ndarray[Any, Any]:
     return np.array(values, np.uint64)
 
 

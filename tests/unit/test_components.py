@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def flat(*numbers: int) -> bytes:
     return bytes(ComponentsMessage(components=numbers).SerializeToString())
 
 
-def arrays(parts: list[list[int]]) -> list[np.ndarray]:
+def arrays(parts: list[list[int]]) -> list[np.ndarray[Any, Any]]:
     return [np.array(part, np.uint64) for part in parts]
 
 

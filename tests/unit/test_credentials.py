@@ -24,6 +24,7 @@ from shared.gcp import clients
 from shared.gcp.clients import credentials
 from shared.gcp.progress import GoogleProgress
 from shared.inputs.listing import can_list
+from shared.inputs.names import EDGES
 
 ACCOUNT = "lab@other-project.iam.gserviceaccount.com"
 
@@ -160,9 +161,9 @@ def test_errors_say_whose_they_are(lab: Path, mine: OfUser, monkeypatch: pytest.
         scratch.get(["x"])
     with pytest.raises(IngestError, match=rf"x cannot be read with the credentials in {lab} \(account {ACCOUNT}\)"):
         inputs.get(["x"])
-    assert f"credentials in {lab} (account {ACCOUNT})" in str(can_list("gs://inputs/edges", "edges_", ".zst"))
+    assert f"credentials in {lab} (account {ACCOUNT})" in str(can_list("gs://inputs/edges", EDGES))
     lab.unlink()
-    assert DEFAULT in str(can_list("gs://inputs/edges", "edges_", ".zst"))
+    assert DEFAULT in str(can_list("gs://inputs/edges", EDGES))
 
 
 def test_what_is_said_of_a_place(lab: Path, tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ class Damaged(Registry):
 
     @property
     def kept(self) -> MemoryOrphans:
-        return self.progress.kept_orphans
+        orphans = self.progress.orphans()
+        assert isinstance(orphans, MemoryOrphans)
+        return orphans
 
 
 RUNS: dict[int, MemoryRun] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def mixed(number: int) -> int:
 
 
 @given(edges, st.randoms(use_true_random=False))
-def test_both_sides_and_any_order(pairs: list[tuple[int, int]], rng: object) -> None:
+def test_both_sides_and_any_order(pairs: list[tuple[int, int]], rng: Random) -> None:
     """Shuffled and turned round, edges have the same digest; it is the sum of their hashes."""
     other = [pair[::-1] for pair in pairs]
     rng.shuffle(other)

@@ -69,7 +69,7 @@ def at(service: str, path: str, **changes: Any) -> Callable[[MemoryCloud], None]
     return spoil
 
 
-def answered(api: str, path: str, *arguments: Any, **metadata: str) -> Callable[[MemoryCloud], None]:
+def answered(api: str, path: str, *arguments: Any, **metadata: Any) -> Callable[[MemoryCloud], None]:
     return lambda cloud: cloud.routes.update({url(api, path): error(*arguments, **metadata)})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.local import emulator_guard, processes
-from jobs.local.emulators import SERVICES
+from jobs.local.emulators import SERVICES, Service
 
 BIGTABLE, PUBSUB, FIRESTORE = SERVICES
 BEGIN, GO_ON = "make ingest DATASET=d GRAPH=g", "make resume GRAPH=g"
@@ -66,7 +66,7 @@ def test_noticed(servers: dict[str, processes.Server], tmp_path: Path) -> None:
     [(BIGTABLE, "tables", BEGIN), (PUBSUB, "queued messages", GO_ON), (FIRESTORE, "progress", GO_ON)],
 )
 def test_what_is_lost(
-    servers: dict[str, processes.Server], tmp_path: Path, service: object, lost: str, typed: str
+    servers: dict[str, processes.Server], tmp_path: Path, service: Service, lost: str, typed: str
 ) -> None:
     """Each service holds something else; tables have to be built again, whatever else is lost with them."""
     used = emulator_guard.in_use(tmp_path, hosts(servers))

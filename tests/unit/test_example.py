@@ -220,7 +220,7 @@ def test_truth_follows_from_the_files(example: Example) -> None:
 
 def test_both_kinds_of_disagreement(medium: Example) -> None:
     """Some between edges are active by the lower side's file only, and some by the upper side's only."""
-    found = Counter()
+    found: Counter[tuple[bool, bool]] = Counter()
     for chunk in medium.edges:
         for pair, active in believed(medium, chunk).items():
             if medium.lower(pair) == chunk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
@@ -39,7 +40,7 @@ TOTAL = VOLUME.plan.total(2)
 LEAST = 8
 
 
-def begun(**changes: object) -> MemoryRun:
+def begun(**changes: Any) -> MemoryRun:
     """A run of which only the first chunks are queued."""
     run = MemoryRun.of(VOLUME, **changes)
     run.scratch.put(RECORD_NAME, run.record.encode())
@@ -57,7 +58,7 @@ def fed(run: MemoryRun) -> int:
 
 
 def waiting(run: MemoryRun) -> list[Chunk]:
-    return [Message.decode(data).chunk for data, _ in run.broker.waiting[2]]
+    return [Message.decode(each.data).chunk for each in run.broker.waiting[2]]
 
 
 def some_work(run: MemoryRun, count: int) -> None:
@@ -191,11 +192,11 @@ def test_feeder() -> None:
     for feeder in feeders:
         feeder()
     first = len(run.broker.waiting[2])
-    assert first > 0 and not {Message.decode(data).graph for data, _ in run.broker.waiting[2]} - {"graph"}
+    assert first > 0 and not {Message.decode(each.data).graph for each in run.broker.waiting[2]} - {"graph"}
     feeders[0]()
     assert len(run.broker.waiting[2]) == first
     clock.now += LOOK_SECONDS
-    backend.board = lambda: (_ for _ in ()).throw(ServiceUnavailable("gone"))  # type: ignore[method-assign]
+    backend.board = lambda: (_ for _ in ()).throw(ServiceUnavailable("gone"))
     Feeder(backend, run.broker.open([]), clock, LEAST)()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,7 +57,7 @@ def test_the_contract_with_terraform() -> None:
     assert FLEET.name == "chunkedgraph-ingest-l2"
 
 
-WRONG = {
+WRONG: dict[str, list[Any]] = {
     "job": ["jobs/x", 7, "projects/p/locations/r/jobs/../x"],
     "layers": [[], [1], ["2"], None],
     "start": [0, 1.5, True, "10"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_a_sample_of_a_large_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{40 - found.edges} of 40 looked for, a sample of 200 chunks" in dict(found.totals())["no edge file"]
 
 
-def told(setting: str | float, **facts: object) -> list[str]:
+def told(setting: str | float, **facts: Any) -> list[str]:
     """The keys of the problems of an inventory of a grid of 8 x 8 x 2 chunks, all there but for `facts`."""
     whole = {"chunks": 128, "looked": 128, "edges": 128, "reach": (8, 8, 2)}
     grid = Grid((8, 8, 2))

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,7 +48,8 @@ def union_find(count: int, pairs: list[Pair]) -> list[int]:
 def labels(count: int, pairs: list[Pair]) -> list[int]:
     found = connected_labels(count, np.array(pairs, np.int64).reshape(-1, 2))
     assert found.dtype == np.int64 and found.shape == (count,)
-    return found.tolist()
+    labels: list[int] = found.tolist()
+    return labels
 
 
 def test_drawing() -> None:
@@ -72,7 +76,7 @@ def test_components(graph: tuple[int, list[Pair]]) -> None:
 
 
 @given(graphs(), st.randoms(use_true_random=False))
-def test_order_of_edges_does_not_matter(graph: tuple[int, list[Pair]], rng: object) -> None:
+def test_order_of_edges_does_not_matter(graph: tuple[int, list[Pair]], rng: Random) -> None:
     """Permuted, flipped and repeated edges give the same labels."""
     count, pairs = graph
     mixed = [pair[::-1] for pair in pairs] + pairs
@@ -86,7 +90,7 @@ def test_numbers_are_not_those_of_the_library(monkeypatch: pytest.MonkeyPatch) -
 
     label = csgraph.connected_components
 
-    def backwards(graph: object, directed: bool) -> tuple[int, np.ndarray]:
+    def backwards(graph: object, directed: bool) -> tuple[int, np.ndarray[Any, Any]]:
         count, found = label(graph, directed=directed)
         return count, found.max() - found
 

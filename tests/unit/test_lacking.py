@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from types import SimpleNamespace
 
 import pytest
 
@@ -64,7 +63,7 @@ def test_summary() -> None:
     places = ["image/test_run.py::test_a", "image/test_image.py::test_b[x::y]", "e2e/test_task.py::test_c"]
     reasons = ["no engine", "no engine", "no java"]
     reports = [
-        SimpleNamespace(nodeid=f"tests/{at}", longrepr=("conftest.py", 1, f"Skipped: {why}"))
+        pytest.TestReport(f"tests/{at}", ("", 0, ""), {}, "skipped", ("conftest.py", 1, f"Skipped: {why}"), "setup")
         for at, why in zip(places, reasons, strict=True)
     ]
     assert lacking.summary(reports) == ["2 of tests/image: no engine", "1 of tests/e2e: no java"]

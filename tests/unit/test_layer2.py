@@ -10,6 +10,7 @@ Grid((2, 1, 1)): layer 2 has the chunks A and B, layer 3 is the root layer
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from tests.harness import decoded
 from tests.unit.test_active import decide_all, volumes
 from tests.volumes import Volume, by_face
 
-Rows = dict[str, dict[str, object]]
+Rows = dict[str, dict[str, Any]]
 Pair = tuple[int, int]
 
 A, B = Chunk(2, 0, 0, 0), Chunk(2, 1, 0, 0)
@@ -40,7 +41,8 @@ ROOT = 3 << 56
 
 
 def plan_of(*shape: int, schema: int = 2, **ids: int) -> Plan:
-    grid = Grid((*shape, 1, 1)[:3])
+    x, y, z = (*shape, 1, 1)[:3]
+    grid = Grid((x, y, z))
     return Plan(grid, IdLayout(grid.layer_count, **ids), schema)
 
 

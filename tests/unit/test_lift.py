@@ -50,7 +50,8 @@ def lift(children: list[HandOff], outside: dict[tuple[Chunk, int], FaceMap] | No
 def joined(children: list[HandOff]) -> list[list[int]]:
     """The pairs of positions that edges between the children join."""
     waiting = np.sort(np.concatenate([child.nodes for child in children]))
-    return lift_edges(GRID, {child.chunk: child for child in children}, None, waiting)[1].tolist()
+    found: list[list[int]] = lift_edges(GRID, {child.chunk: child for child in children}, None, waiting)[1].tolist()
+    return found
 
 
 CHILDREN = [
@@ -90,7 +91,7 @@ def test_joined_pairs() -> None:
 def test_no_edges() -> None:
     """Children without faces have no edges, and nothing is joined."""
     children = [handoff(A, [], {}), handoff(B, [], {})]
-    assert lift(children, {}) == joined(children) == []
+    assert lift(children, {}) == [] and joined(children) == []
 
 
 @pytest.mark.parametrize("known", [[], [100], [299, 302], [1000], [298]])

@@ -4,6 +4,7 @@ the tests move."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from jobs.notices import HERE, PROJECT, Notices, Patience
 from shared.operate.reasons import LONGEST, MOST, Reason, in_words, merged, reasons
@@ -41,8 +42,8 @@ def status(done: int = 0, *failures: Failure) -> RunStatus:
     return run_status(PLAN, {2: LayerProgress(done)}, failures, {}, 0.0)
 
 
-def failure(x: int, worker: str, error: str, when: str = "", **more: object) -> Failure:
-    given = {"attempts": 0, "state": State.TRYING, "waiting": True} | more
+def failure(x: int, worker: str, error: str, when: str = "", **more: Any) -> Failure:
+    given: dict[str, Any] = {"attempts": 0, "state": State.TRYING, "waiting": True} | more
     return Failure(Chunk(2, x, 0, 0), error, f"{error} of {worker}", worker=worker, when=when, **given)
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from shared.errors import StateError
 from shared.memory.backend import MEMORY, MemoryBackend
+from shared.memory.table import MemoryTable
 from shared.operate.begin import begin, find
 from shared.operate.check import Checked
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
-from shared.run.ports import Failure, State
+from shared.run.ports import Failure, State, Table
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.table.columns import META_KEY, VERSION_KEY
 from tests.harness import checked_of
@@ -45,6 +46,17 @@ def rows(run: Run) -> dict[bytes, dict[str, bytes]]:
     return {row.key: row.cells for row in run.opened.table.read([(b"", b"\xff")])}
 
 
+def memory_of(run: Run) -> MemoryBackend:
+    assert isinstance(run.backend, MemoryBackend)
+    return run.backend
+
+
+def emptied(table: Table) -> None:
+    """Takes all rows out of a table."""
+    assert isinstance(table, MemoryTable)
+    table._rows.clear()
+
+
 def test_begun_worked_on_and_verified() -> None:
     """The way of a library's user: begin, work, and a table that agrees with its input."""
     run, queued = begin(backend_with(VOLUME), dataset(), "fly")
@@ -65,7 +77,7 @@ def test_a_run_is_found_by_its_dataset(run: Run) -> None:
         find(run.backend, dataset(random_volume(1, (2, 2, 2), size=2, schema=3)), "fly")
     with pytest.raises(StateError, match="not from a run that is recorded"):
         find(run.backend, dataset(), "other")
-    run.backend.tables.clear()
+    memory_of(run).tables.clear()
     assert find(run.backend, dataset(), "fly") is None
 
 
@@ -82,7 +94,7 @@ def test_dead_letters_are_taken_in_before_a_run_goes_on(run: Run) -> None:
 def test_rows_that_come_before_any_chunk_are_written_again(run: Run, key: bytes) -> None:
     """A crash between table and meta is made good by a resume, from the record alone."""
     before = rows(run)
-    run.opened.table._rows.clear()
+    emptied(run.opened.table)
     run.resume()
     assert rows(run)[key] == before[key]
 
@@ -90,7 +102,7 @@ def test_rows_that_come_before_any_chunk_are_written_again(run: Run, key: bytes)
 def test_an_old_record_cannot_begin_its_table(run: Run) -> None:
     """Records of version 1 do not say where relative paths lead, so their meta row is not made up."""
     old = Run(run.backend, replace(run.record, made_by=""))
-    old.opened.table._rows.clear()
+    emptied(old.opened.table)
     with pytest.raises(StateError, match="make ingest DATASET=NAME GRAPH=fly"):
         old.resume()
 
@@ -158,7 +170,7 @@ def test_upgrade() -> None:
 def test_commands_name_the_project(run: Run) -> None:
     """What is to be typed finds the same run: with the project, where there is one."""
     assert run.how_to_go_on == "make resume GRAPH=fly"
-    run.backend.project = "lab"  # type: ignore[assignment]
+    vars(run.backend)["project"] = "lab"
     assert run.how_to_go_on == "make resume GRAPH=fly PROJECT=lab"
 
 

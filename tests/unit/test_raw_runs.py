@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,14 @@ def backend() -> MemoryBackend:
     return found
 
 
-def checked(**changes: object) -> Checked:
+def totals(run: Run) -> dict[str, int]:
+    """What the chunks of layer 2 counted."""
+    found = run.totals()
+    assert found is not None
+    return found[2]
+
+
+def checked(**changes: Any) -> Checked:
     return replace(checked_raw(VOLUME, OUTPUT), **changes)
 
 
@@ -71,7 +79,7 @@ def test_a_run_from_raw_output(backend: MemoryBackend) -> None:
     assert run.verify().violation_count == 0
     assert len(folder(backend, EDGES)) > 2 and len(folder(backend, COMPONENTS)) > 2
     assert table(run) == table(from_files(backend)) != {}
-    assert run.totals()[2]["supervoxels"] == len(VOLUME.supervoxels)
+    assert totals(run)["supervoxels"] == len(VOLUME.supervoxels)
 
 
 def test_the_same_bytes_each_time(backend: MemoryBackend) -> None:
@@ -115,7 +123,7 @@ def test_a_chunk_that_lost_its_edges(backend: MemoryBackend) -> None:
     work(begin(backend, checked(), "fly", now_ms=NOW)[0])
     name = next(name for name in sorted(folder(backend, EDGES)) if name != FROM_RAW)
     stale = folder(backend, EDGES)[name]
-    emptied = {key: [] for key in OUTPUT.entries}
+    emptied: dict[str, list[Any]] = {key: [] for key in OUTPUT.entries}
     backend.folders[RAW] = raw_folder(replace(OUTPUT, entries=emptied))
     backend.tables.clear()
     run = work(begin(backend, checked(), "fly", now_ms=NOW)[0])
@@ -128,10 +136,11 @@ def test_prepare_only(backend: MemoryBackend) -> None:
     follows is of the same name, and its table is that of a run from raw output."""
     run, count = begin(backend, checked(), "fly", now_ms=NOW, prepare=True)
     assert count == VOLUME.plan.total(2) and not backend.table("graph", None).exists()
-    assert find(backend, checked(), "fly", prepare=True).record == run.record
+    found = find(backend, checked(), "fly", prepare=True)
+    assert found is not None and found.record == run.record
     work(run)
     assert run.finished and not backend.table("graph", None).exists()
-    assert run.totals()[2][FILES] == len(folder(backend, EDGES)) + len(folder(backend, COMPONENTS)) - 2
+    assert totals(run)[FILES] == len(folder(backend, EDGES)) + len(folder(backend, COMPONENTS)) - 2
     again = find(backend, checked(), "fly", prepare=True)
     assert again is not None and again.finished
     for refused in (run.verify, run.upgrade, lambda: run.build(Chunk(2, 0, 0, 0))):

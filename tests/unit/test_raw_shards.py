@@ -9,6 +9,7 @@ import random
 import resource
 import struct
 from collections.abc import Callable, Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -41,7 +42,7 @@ def shards_of(*data: bytes | None, cache: int = 1 << 20) -> Shards:
     return Shards(MemoryRanges(files), Cache(cache))
 
 
-def wanted(*keys: int) -> np.ndarray:
+def wanted(*keys: int) -> np.ndarray[Any, Any]:
     return np.array(keys, np.uint64)
 
 
@@ -58,7 +59,7 @@ def refused(data: bytes, *keys: int, width: int = 8) -> DataError:
     return caught.value
 
 
-def with_index(entries: list[tuple[int, ...]], body: bytes = bytes(100)) -> bytes:
+def with_index(entries: Sequence[tuple[int, ...]], body: bytes = bytes(100)) -> bytes:
     """A shard with these entries in its index, checksums right, whatever they claim."""
     index = b"".join(struct.pack("<3Q", *entry) for entry in entries)
     index += struct.pack("<I", crc32(index))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -92,7 +93,7 @@ def refused(data: bytes) -> None:
         RunRecord.decode(data, FILE)
 
 
-def changed(**fields: object) -> bytes:
+def changed(**fields: Any) -> bytes:
     """The golden record with other values."""
     return json.dumps(json.loads(GOLDEN) | fields).encode()
 
@@ -115,7 +116,7 @@ def test_older_versions_are_read(version: int) -> None:
     """A record that any release wrote is the same record today, but for what that release did not know."""
     read = RunRecord.decode((RECORDS / f"v{version}.json").read_bytes(), FILE)
     rules = dict.fromkeys(("one_sided_edges", "edges_beyond_volume", "unusable_edges"), "refuse")
-    unknown = {1: {"made_by": "", **rules}}.get(version, {})
+    unknown: dict[str, Any] = {1: {"made_by": "", **rules}}.get(version, {})
     assert read == dataclasses.replace(RECORD, **unknown)
     assert RunRecord.decode(read.encode(), FILE) == read
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from shared.inputs.edges import edges_name
+from shared.memory.queue import MemoryQueue
 from shared.operate.queueing import resume
 from shared.operate.replay import chosen, current_failures, discard, never_built, replay
 from shared.plan.grid import Chunk, Grid
@@ -40,7 +42,7 @@ def mend(run: MemoryRun) -> None:
 
 
 def queued(run: MemoryRun, layer: int = 2) -> list[Chunk]:
-    return [Message.decode(data).chunk for data, _ in run.broker.waiting[layer]]
+    return [Message.decode(each.data).chunk for each in run.broker.waiting[layer]]
 
 
 def again(run: MemoryRun, failures: list[Failure]) -> int:
@@ -85,13 +87,13 @@ def test_replay_twice_and_beside_workers(run: MemoryRun) -> None:
 def test_replay_that_breaks_off(run: MemoryRun) -> None:
     """Messages are placed before failures are forgotten: one that cannot be placed loses nothing."""
 
-    class Broken:
-        def publish(self, layer: int, messages: object) -> int:
+    class Broken(MemoryQueue):
+        def publish(self, layer: int, messages: Iterable[bytes]) -> int:
             raise ConnectionError("gone")
 
     found = current_failures(run.record, run.completion)
     with pytest.raises(ConnectionError):
-        replay(run.record, run.completion, Broken(), found, now())
+        replay(run.record, run.completion, Broken(run.broker, []), found, now())
     assert current_failures(run.record, run.completion) == found
 
 

@@ -182,7 +182,7 @@ def test_one_unreadable_graph_stops_no_other(
     broken.scratch.put(RECORD_NAME, b'{"version": 99}')
     assert waiting_chunks(board, Registry(backend_of(run, broken))).chunks[2] == VOLUME.plan.total(2)
     (line,) = [record for record in caplog.records if record.message == Event.GRAPH_UNREADABLE]
-    assert line.fields["graph"] == "broken" and "version 99" in line.fields["reason"]
+    assert line.__dict__["fields"]["graph"] == "broken" and "version 99" in line.__dict__["fields"]["reason"]
     board.withdraw("graph")
     with pytest.raises(DataError, match="version 99"):
         waiting_chunks(board, Registry(backend_of(run, broken)))

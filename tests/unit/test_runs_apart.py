@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
@@ -13,12 +14,14 @@ from shared.errors import Denied, IngestError, StateError
 from shared.gcp.progress import CLASSIFY
 from shared.memory.backend import MEMORY, MemoryBackend
 from shared.memory.queue import MemoryBroker
+from shared.memory.storage import MemoryStorage
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.done import is_finished
 from shared.run.ports import Storage
 from shared.run.record import RECORD_NAME
 from shared.run.turns import Turns
+from shared.table.cells import Cells
 from shared.work.open_runs import OpenRuns
 from shared.work.outcomes import Outcome
 from shared.work.worker import LONGEST_DELAY, RENEWED, Worker
@@ -59,7 +62,7 @@ class Two:
         self.backend = backend_of(self.bad, self.good)
         self.broker = broker
 
-    def worker(self, **more: object) -> Worker:
+    def worker(self, **more: Any) -> Worker:
         """A worker over all layers, for which no time passes while it waits but the clock's."""
         queue = self.broker.open(VOLUME.plan.layers)
         given = {"clock": self.time, "wait": never, "classify": CLASSIFY} | more
@@ -85,7 +88,7 @@ def two() -> Two:
     return Two()
 
 
-def refuse(error: Exception) -> Callable[..., object]:
+def refuse(error: Exception) -> Callable[..., Any]:
     """A method that raises."""
 
     def fail(*_: object) -> object:
@@ -94,13 +97,16 @@ def refuse(error: Exception) -> Callable[..., object]:
     return fail
 
 
-class Closed:
+class Closed(MemoryStorage):
     """A folder whose objects cannot be read."""
 
-    folder = "memory://bad"
-
     def __init__(self, error: Exception) -> None:
-        self.get = refuse(error)
+        super().__init__("memory://bad")
+        self.error = error
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """Fails."""
+        raise self.error
 
 
 class Broken(MemoryBackend):
@@ -182,7 +188,7 @@ def test_reason_is_told_once(two: Two, caplog: pytest.LogCaptureFixture) -> None
     BLOCKS["record unreadable"](two)
     two.work()
     told = [record for record in caplog.records if record.getMessage() == "run.blocked"]
-    assert len(told) == 1 and told[0].fields["graph"] == "bad"
+    assert len(told) == 1 and told[0].__dict__["fields"]["graph"] == "bad"
 
 
 def test_only_some_messages_are_tried(two: Two) -> None:
@@ -190,7 +196,7 @@ def test_only_some_messages_are_tried(two: Two) -> None:
     BLOCKS["table deleted"](two)
     tried: list[float] = []
 
-    def write(*_: object) -> int:
+    def write(cells: Sequence[Cells], timestamp_ms: int) -> int:
         tried.append(two.time.now)
         raise StateError("no table")
 
@@ -268,7 +274,7 @@ def test_not_published_anew_without_pubsub(two: Two) -> None:
     """Where publishing fails the message is given back instead: never acked before its double is queued."""
     BLOCKS["paused"](two)
     worker = two.worker()
-    worker.queue.publish = refuse(ServiceUnavailable("gone"))  # type: ignore[method-assign]
+    worker.queue.publish = refuse(ServiceUnavailable("gone"))
     delivery = Spy(two.bad.record.message(Chunk(2, 0, 0, 0)))
     delivery.attempt = RENEWED + 5
     worker.handle(delivery)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ def data(tmp_path: Path) -> OnDisk:
     return OnDisk.write(tmp_path, threads_volume(SHAPE))
 
 
-def renumbered(ids: np.ndarray, layout: IdLayout) -> np.ndarray:
+def renumbered(ids: np.ndarray[Any, Any], layout: IdLayout) -> np.ndarray[Any, Any]:
     """The same supervoxels under another id layout."""
     plan = threads_volume(SHAPE).plan
     coords, segments = plan.ids.coords(ids, 1), plan.ids.segments(ids, 1)
@@ -38,7 +40,7 @@ def renumbered(ids: np.ndarray, layout: IdLayout) -> np.ndarray:
     return (np.array(chunks, np.uint64).reshape(ids.shape) + segments).astype(np.uint64)
 
 
-def rewrite(data: OnDisk, change: object) -> None:
+def rewrite(data: OnDisk, change: Callable[[Chunk, ChunkEdges], ChunkEdges]) -> None:
     """Puts `change(chunk, edges)` in place of each edge file."""
     for chunk in data.volume.plan.grid.chunks(2):
         path = edge_path(data, *chunk.coords)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from shared.estimate import bill
 from shared.estimate import schedule as times
 from shared.estimate.needs import LayerNeeds
-from shared.estimate.schedule import MACHINES, about, as_rows, duration, fleet_tasks, remarks, rounded_gib, schedule
+from shared.estimate.schedule import MACHINES, about, as_rows, fleet_tasks, remarks, rounded_gib, schedule
+from shared.timestamps import duration
 
 VARIABLES = (Path(__file__).resolve().parents[2] / "terraform" / "variables.tf").read_text()
 

@@ -36,7 +36,7 @@ def some_work(run: MemoryRun, count: int) -> None:
 
 def queued(run: MemoryRun) -> list[Chunk]:
     waiting = run.broker.waiting.values()
-    return [Message.decode(data).chunk for messages in waiting for data, _ in messages]
+    return [Message.decode(each.data).chunk for messages in waiting for each in messages]
 
 
 def resumed(run: MemoryRun) -> dict[int, int]:

@@ -13,7 +13,7 @@ from shared.memory.completion import MemoryCompletion
 from shared.memory.storage import MemoryStorage
 from shared.operate.replay import current_failures
 from shared.operate.run import Run
-from shared.operate.watching import CHECKED, Failures, looks
+from shared.operate.watching import CHECKED, Failures, Unseen, looks
 from shared.plan.grid import Chunk
 from shared.run.ports import Failure, State
 from shared.run.record import RECORD_NAME, RunRecord
@@ -172,6 +172,7 @@ def test_nobody_leaves_by_old_failures(record: RunRecord, completion: Counting, 
 
     def seen() -> Iterator[int]:
         for number, status in enumerate(looks(Run(backend, record), wait, clock)):
+            assert not isinstance(status, Unseen)
             yield status.under_way
             if number == 12:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def raw_folder(tmp_path: Path) -> Path:
     return tmp_path / "agg"
 
 
-def dataset(raw: Path | None, **values: object) -> Dataset:
+def dataset(raw: Path | None, **values: Any) -> Dataset:
     given = {"ingest_config__AGGLOMERATION": str(raw), "data_source__DATA_VERSION": 4} if raw else {}
     return Dataset.model_validate(changed(**given | values))
 
@@ -41,7 +42,7 @@ def input_of(raw: Path, version: int = 4) -> RawInput:
     return RawInput(f"file://{raw}", version, VOLUME.resolution)
 
 
-def note(raw: Path, complete: bool, **other: object) -> FromRaw:
+def note(raw: Path, complete: bool, **other: Any) -> FromRaw:
     return replace(FromRaw(input_of(raw), GRID.shape, 10, "fly", "r1", complete), **other)
 
 

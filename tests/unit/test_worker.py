@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 
 from shared.errors import DataError, LeaseLost, ShuttingDown
 from shared.inputs.edges import edges_name
-from shared.memory.queue import MemoryQueue
+from shared.memory.queue import MemoryBroker, MemoryQueue
 from shared.operate.replay import replay
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.messages import Message
 from shared.run.ports import Delivery, Failure, State
 from shared.run.record_versions import MAX_ATTEMPTS
+from shared.table.cells import Cells
 from shared.timestamps import now
 from shared.work.outcomes import Outcome
 from shared.work.steps import OpenRun
@@ -47,6 +50,12 @@ class Spy:
         self.answers.append("give back")
 
 
+def fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What a log line says beside its event."""
+    found: dict[str, Any] = record.__dict__["fields"]
+    return found
+
+
 def worker_for(run: MemoryRun) -> Worker:
     return worker_of(run.broker.open([]), run, "w")
 
@@ -59,7 +68,7 @@ def run() -> MemoryRun:
 def broken(run: MemoryRun, error: BaseException) -> MemoryRun:
     """The same run, whose table fails with `error`."""
 
-    def fail(*_: object) -> int:
+    def fail(cells: Sequence[Cells], timestamp_ms: int) -> int:
         raise error
 
     run.table.write = fail
@@ -161,18 +170,16 @@ def test_undecodable_message_is_dead_lettered(run: MemoryRun) -> None:
     assert (delivery.answers, data, attributes["error"]) == (["ack"], b"\x00nonsense", "MessageError")
 
 
-class Distant:
+class Distant(MemoryQueue):
     """A queue that is reached after `until` seconds of a clock of its own, and is empty."""
 
     def __init__(self, until: float) -> None:
-        self.until, self.now = until, 0.0
-
-    @property
-    def answered(self) -> bool:
-        return self.now >= self.until
+        super().__init__(MemoryBroker(), [])
+        self.until, self.now, self.answered = until, 0.0, until <= 0.0
 
     def receive(self, timeout: float) -> None:
         self.now += timeout
+        self.answered = self.now >= self.until
 
 
 @pytest.mark.parametrize(("until", "ends"), [(0.0, 61.0), (150.0, 210.0), (1e9, CONNECT_SECONDS + 60)])
@@ -226,9 +233,9 @@ def test_start_is_recorded_from_the_second_delivery_on(run: MemoryRun) -> None:
     seen: list[Failure | None] = []
     write = run.table.write
 
-    def look(*arguments: object) -> int:
+    def look(cells: Sequence[Cells], timestamp_ms: int) -> int:
         seen.append(run.completion.failure(CHUNK))
-        return write(*arguments)
+        return write(cells, timestamp_ms)
 
     run.table.write = look
     worker_for(run).handle(spy(run, *CHUNK))
@@ -334,7 +341,7 @@ def test_long_outage_is_noted_and_not_counted(run: MemoryRun) -> None:
 def test_told_to_stop_in_an_outage(run: MemoryRun) -> None:
     """A worker that waits for a service gives its message back as soon as it is to end."""
     broken(run, ServiceUnavailable("no table servers"))
-    told = []
+    told: list[float] = []
     delivery = redelivered(run)
     worker = worker_of(run.broker.open([]), run, "w", stopped=lambda: bool(told), wait=Waits(told.append))
     assert worker.handle(delivery) is Outcome.GIVEN_BACK
@@ -431,7 +438,7 @@ def test_double_of_a_lost_publish(run: MemoryRun) -> None:
     """A done chunk whose parent was never noted as queued queues it, though it is not built again."""
     control.check_done_first(run.scratch)
     note = run.completion.note_published
-    run.completion.note_published = lambda chunk: None
+    run.completion.note_published = lambda waiting: None
     for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):
         worker_for(run).handle(spy(run, 2, x, y, 0))
     run.broker.waiting[3].clear()
@@ -465,9 +472,9 @@ def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> N
     worker.handle(spy(run, 2, 0, 1, 0))
     done, failed = caplog.records
     assert (done.getMessage(), failed.getMessage()) == ("chunk.done", "chunk.failed")
-    assert done.fields.keys() >= {"graph", "run", "layer", "chunk", "attempt", "seconds", "rows", "bytes"}
-    assert (done.fields["peak_mb"], done.fields["layer"], failed.fields["error"]) == (12.3, 2, "DataError")
-    assert isinstance(failed.error, DataError)
+    assert fields(done).keys() >= {"graph", "run", "layer", "chunk", "attempt", "seconds", "rows", "bytes"}
+    assert (fields(done)["peak_mb"], fields(done)["layer"], fields(failed)["error"]) == (12.3, 2, "DataError")
+    assert isinstance(failed.__dict__["error"], DataError)
 
 
 def test_delivery_protocol() -> None:
