@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from jobs.paths import REPOSITORY
 from shared.environment import Environment
 from shared.files import CloudFilesStorage
 from shared.gcp.backend import GoogleBackend
@@ -41,6 +40,16 @@ DEADLINE_SECONDS = 10
 """The same for one that got lost on its way to a worker, the shortest that the service takes."""
 
 
+PRELOADED = (
+    "tests.faults.crashing_worker",
+    "cloudfiles",
+    "google.cloud.firestore",
+    "google.pubsub_v1",
+    "shared.gcp.bigtable.table",
+    "shared.gcp.pubsub.queue",
+)
+"""What a worker imports, now or later."""
+
 Attempt = tuple[Chunk, int]
 """A chunk and the number of its delivery."""
 
@@ -65,6 +74,44 @@ def wait_until(done: Callable[[], bool], seconds: float, step: float = 0.1) -> b
     return True
 
 
+class WorkerProcess:
+    """A worker process (see `tests.faults.crashing_worker`), handled as those of `subprocess` are."""
+
+    def __init__(self, environ: Mapping[str, str], log: Path, arguments: Sequence[str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(PRELOADED))
+        self._process = context.Process(target=_work, args=(dict(environ), log, list(arguments)), daemon=True)
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended: its exit code, negative for a signal; None before that."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self.returncode
+
+    def wait(self, seconds: float) -> int:
+        """Its exit code; TimeoutError if it does not end in time."""
+        self._process.join(seconds)
+        if (code := self.returncode) is None:
+            raise TimeoutError(f"worker {self._process.pid} is still there after {seconds} s")
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Sends a signal to one that has not ended."""
+        assert self._process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
+
+
+def _work(environ: Mapping[str, str], log: Path, arguments: Sequence[str]) -> None:
+    from tests.faults.crashing_worker import work
+
+    work(environ, log, arguments)
+
+
 class EmulatedRun:
     """A started run of `volume`, with everything of it below `folder`, on the emulators at `hosts`.
 
@@ -77,7 +124,7 @@ class EmulatedRun:
         self.variables = {**hosts, "INGEST_SCRATCH": f"file://{folder}/scratch", "INGEST_PREFIX": graph}
         self.script = folder / "script"
         self.script.mkdir()
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[WorkerProcess] = []
         self.started = 0
         self.ended: Counter[int] = Counter()
         for kind, files in (("edges", volume.edges), ("components", volume.components)):
@@ -117,11 +164,10 @@ class EmulatedRun:
         for entry in self.script.glob("*.*.*"):
             entry.unlink(missing_ok=True)
 
-    def work(self, variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def work(self, variables: Mapping[str, str] | None = None) -> WorkerProcess:
         """Starts a worker process; `variables` stand in place of the run's, as hosts of proxies do."""
         self.started += 1
         span = f"{self.record.plan.layers[0]}-{self.record.plan.layers[-1]}"
-        command = [sys.executable, "-m", "tests.faults.crashing_worker", "--layers", span, "--idle-seconds", "600"]
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         environ = {
             **kept,
@@ -131,16 +177,8 @@ class EmulatedRun:
             "LEASE_SECONDS": str(LEASE_SECONDS),
             **(variables or {}),
         }
-        with open(self.folder / f"worker-{self.started:04}.log", "wb") as log:
-            worker = subprocess.Popen(
-                [*command, "--parent", str(os.getpid())],
-                cwd=REPOSITORY,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        log = self.folder / f"worker-{self.started:04}.log"
+        worker = WorkerProcess(environ, log, ["--layers", span, "--idle-seconds", "600"])
         self.workers.append(worker)
         return worker
 
@@ -148,7 +186,7 @@ class EmulatedRun:
         """Takes workers that have ended out of `workers`, and counts their exit codes in `ended`."""
         gone = [worker for worker in self.workers if worker.poll() is not None]
         self.workers = [worker for worker in self.workers if worker not in gone]
-        self.ended.update(worker.returncode for worker in gone)
+        self.ended.update(code for worker in gone if (code := worker.returncode) is not None)
 
     def stop(self) -> None:
         """Kills all workers."""
@@ -200,8 +238,8 @@ class EmulatedRun:
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in last)
 
 
-def kill(worker: subprocess.Popen[bytes]) -> None:
-    """Ends a worker and all that it started, as the loss of its machine would."""
+def kill(worker: WorkerProcess) -> None:
+    """Ends a worker, as the loss of its machine would."""
     if worker.poll() is None:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
+        worker.send_signal(signal.SIGKILL)
+        worker.wait(60.0)
