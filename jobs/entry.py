@@ -9,6 +9,7 @@ Nothing but Python itself is imported here before a program needs it: the checko
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -65,6 +66,13 @@ def tell(text: str) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process with a code that nothing changes on the way out."""
+    """Ends the process with a code that nothing changes on the way out.
+
+    Python would take every module apart first, a quarter of the CPU of a short command; what asked to be called at
+    the end is called.
+    """
     streams.abandon()
-    sys.exit(code)
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()
+    streams.flush()
+    os._exit(code)

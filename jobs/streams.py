@@ -103,6 +103,16 @@ def abandon() -> None:
                 stream.flush()
 
 
+def flush() -> None:
+    """Writes what is still in buffers, those of libraries in C too."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    if ctypes := sys.modules.get("ctypes"):  # numpy has it; without, nothing was loaded that has such buffers
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(None).fflush(None)
+
+
 def _descriptor(stream: TextIO) -> int | None:
     """The descriptor of a stream that is the process' real standard output; None for one in its place."""
     try:

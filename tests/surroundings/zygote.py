@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import json
 import os
 import pwd
 import resource
-import runpy
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 PROGRAMS = ("jobs.cli", "jobs.deploy", "jobs.example", "jobs.worker", "jobs.task", "functions.bundle")
@@ -44,8 +48,6 @@ NOBODY = "nobody"
 
 def main() -> None:
     """Answers requests until there are no more."""
-    import importlib
-
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     for name in IMPORTED:
@@ -86,8 +88,6 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environ"])
     os.chdir(request["folder"])
-    for name, value in request["limits"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
     if request["nobody"] and os.getuid() == 0:
         entry = pwd.getpwnam(NOBODY)
         os.setgroups([])
@@ -109,8 +109,12 @@ def _become(request: dict[str, Any]) -> None:
     for cached in (module, f"{module}.__main__"):
         sys.modules.pop(cached, None)
     code = 70
+    begin = _program(module)
+    # Only now: a limit is one on the program, not on what reads it.
+    for name, value in request["limits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        begin()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -127,6 +131,20 @@ def _become(request: dict[str, Any]) -> None:
             except Exception:
                 code = 120  # as Python does
         os._exit(code)
+
+
+def _program(name: str) -> Callable[[], None]:
+    """A module as `python -m` runs it, read already."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{name}.__main__")
+    assert spec is not None and isinstance(spec.loader, SourceFileLoader)
+    code = spec.loader.get_code(spec.name)
+    assert code is not None
+    main = ModuleType("__main__")
+    main.__spec__, main.__file__, main.__package__ = spec, spec.origin, spec.parent
+    sys.modules["__main__"] = main
+    return partial(exec, code, main.__dict__)
 
 
 def _stream(descriptor: int, what: str) -> None:
