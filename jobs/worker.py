@@ -136,7 +136,7 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
             feeder = Feeder(backend, queue, time.time) if 2 in layers else never
             worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, feeder, backend.classify)
             logger.info(Event.WORKER_START, extra={"fields": {"layers": layers}})
-            done = worker.run(idle_seconds)
+            done = worker.run(idle_seconds, WAKE_SECONDS)
             logger.info(Event.WORKER_END, extra={"fields": {"chunks": done}})
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
