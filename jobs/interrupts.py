@@ -32,15 +32,18 @@ SHOW_CURSOR = "\x1b[?25h"
 
 _asked = threading.Event()
 _guarded = threading.Event()
+_leaving = threading.Event()
 _last: list[Callable[[], object]] = []
 _code = Exit.INTERRUPTED
 _told = False
 
 
 def install() -> None:
-    """A closed terminal or a plain `kill` ends a command like Ctrl-C does: with a KeyboardInterrupt."""
+    """A closed terminal or a plain `kill` ends a command like Ctrl-C does: with a KeyboardInterrupt. Nothing is
+    said of one that came where Python drops it, as it is remembered."""
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _unraisable
 
 
 def guard() -> None:
@@ -89,15 +92,20 @@ def before_end(do: Callable[[], object]) -> Iterator[None]:
 
 
 def leave(code: Exit) -> NoReturn:
-    """Ends the process, in order unless threads are left that would be waited for."""
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        _cut(code)
+    """Ends the process with this code, whatever signal comes now; no thread is waited for."""
+    _leaving.set()
     entry.leave(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     _asked.set()
-    raise KeyboardInterrupt
+    if not _leaving.is_set():
+        raise KeyboardInterrupt
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    if not isinstance(dropped.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
 
 
 def _guard(reading: int) -> None:

@@ -49,6 +49,13 @@ def ended(program: Callable[[], object], classify: Classify) -> Exit:
     `program` may return an Exit of its own.
     """
     try:
+        return _ended(program, classify)
+    except KeyboardInterrupt:  # that came while another end was told
+        return interrupts.answer()
+
+
+def _ended(program: Callable[[], object], classify: Classify) -> Exit:
+    try:
         need_room()
         interrupts.guard()
         code = program()

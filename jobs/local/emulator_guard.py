@@ -8,6 +8,7 @@ in use and ran when the command began; looking is a few reads of /proc a second,
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from jobs.local.emulators import SERVICES, Service, log_tail, recorded
 SECONDS = 0.5
 """The time between two looks."""
 
-NAME = "emulators"
-"""Of the thread that looks."""
+SAID_SECONDS = 60.0
+"""How long it may take to say what there is to say, on a machine that is busy."""
 
 LOST = {
     "bigtable": "the tables of all local graphs are",
@@ -66,9 +67,14 @@ def in_words(
     return "\n".join([*lines, last])
 
 
+_used: dict[Service, processes.Server] = {}
+"""Those that are looked at."""
+
+
 def guard(folder: Path, hosts: Mapping[str, str], tell: Callable[[str], object], begin: str, go_on: str) -> None:
     """Looks on while this process lasts, in a thread; `tell` is called once, with what there is to say."""
     used = in_use(folder, hosts)
+    _used.update(used)
 
     def look() -> None:
         wait = threading.Event().wait
@@ -77,15 +83,19 @@ def guard(folder: Path, hosts: Mapping[str, str], tell: Callable[[str], object],
         tell(in_words(gone, used, folder, begin, go_on))
 
     if used:
-        threading.Thread(target=look, name=NAME, daemon=True).start()
+        threading.Thread(target=look, name="emulators", daemon=True).start()
 
 
 def has_more_to_say() -> bool:
     """Whether an emulator has ended that is looked at; what there is to say has been said then."""
-    if not any(thread.name == NAME for thread in threading.enumerate()):
-        return False
+    wait = threading.Event().wait
     try:
-        threading.Event().wait(3 * SECONDS)
+        # Its connections may be closed a moment before it is gone.
+        until = time.monotonic() + 3 * SECONDS
+        while _used and time.monotonic() < until:
+            if ended(_used):
+                wait(SAID_SECONDS)
+            wait(SECONDS / 10)
     except KeyboardInterrupt:
         return True
     return False

@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -193,7 +194,7 @@ def test_outage_of_what_is_not_ours(
     assert rows(run.table) == rows(in_memory(run))
 
 
-STATES = [
+STATES: list[tuple[str, Callable[[Proxy, float], None], signal.Signals]] = [
     ("FIRESTORE_EMULATOR_HOST", Proxy.refuse, signal.SIGTERM),
     ("FIRESTORE_EMULATOR_HOST", Proxy.stall, signal.SIGINT),
     ("BIGTABLE_EMULATOR_HOST", Proxy.stall, signal.SIGTERM),
@@ -212,29 +213,34 @@ def more_connections(proxy: Proxy, before: int) -> bool:
 
 
 def test_signals_are_answered_while_a_run_is_watched(
-    start: Start, variables: dict[str, str], emulators: dict[str, str], few: Path
+    start: Start, variables: dict[str, str], emulators: dict[str, str], example: Path
 ) -> None:
     """Whatever service is gone: the command ends within two seconds, and its workers within their grace."""
     with ExitStack() as stack:
-        commands = []
-        for variable, fault, number in STATES:
+
+        def disturbed(state: tuple[str, Callable[[Proxy, float], None], signal.Signals]) -> Command:
+            """A command whose service is gone as soon as it has a worker; no other one is waited for, as the run
+            would be done by then."""
+            variable, fault, _ = state
             proxy = Proxy(emulators[variable])
             stack.callback(proxy.close)
             name = graph()
             environ = variables | {variable: proxy.host, "INGEST_PREFIX": name}
-            command = start(environ, *INGEST, few / "dataset.yml", "--graph", name)
-            commands.append((command, proxy, variable, fault, number))
-        for command, proxy, _, fault, _ in commands:
-            assert command.says("queued 54 chunks"), command.said
+            command = start(environ, *INGEST, example / "dataset.yml", "--graph", name)
+            assert command.says("queued 135 chunks"), command.said
             assert wait_until(partial(has_workers, command), SECONDS)
             fault(proxy, LONG)
-        for command, _, variable, _, number in commands:
+            return command
+
+        with ThreadPoolExecutor(len(STATES)) as pool:
+            commands = list(pool.map(disturbed, STATES))
+        for command, (variable, _, number) in zip(commands, STATES, strict=True):
             if variable == "FIRESTORE_EMULATOR_HOST":
                 assert command.says("does not answer"), command.said
             command.process.send_signal(number)
             assert command.ends(ANSWERED) == Exit.INTERRUPTED, command.said
             assert "interrupted" in command.said
-        for command, *_ in commands:
+        for command in commands:
             assert wait_until(partial(has_workers, command, False), GRACE + BUSY), command.workers()
 
 
