@@ -13,6 +13,7 @@ from shared.memory.storage import MemoryStorage
 from shared.operate.check import check
 from shared.plan.segmentation import Segmentation
 from shared.run.made_from import FROM_SEGMENTATION, NOTES, MadeFrom
+from shared.run.ports import Storage
 from shared.run.record import RunRecord
 from shared.work.cutter import Cutter, OutputVolume, open_cuts
 from shared.work.inputs_of_run import OutputFolder
@@ -83,7 +84,7 @@ class SegmentationRun(MemoryRun):
 
     def notes(self) -> list[bool]:
         """Whether each folder says that all is there."""
-        folders = [self.edges, self.components, CloudFilesStorage(self.segmentation.watershed)]
+        folders: list[Storage] = [self.edges, self.components, CloudFilesStorage(self.segmentation.watershed)]
         found = [folder.get([FROM_SEGMENTATION])[FROM_SEGMENTATION] for folder in folders]
         return [data is not None and MadeFrom.decode(data, FROM_SEGMENTATION).complete for data in found]
 

@@ -130,7 +130,7 @@ class Faults:
             inputs=_Source(run.sources.inputs, self),
             scratch=_Storage(run.sources.scratch, self),
             written=_written(run.sources.written, self),
-            cutter=run.sources.cutter and _Cutter(run.sources.cutter, self),
+            cutter=_cutter(run.sources.cutter, self),
         )
         table, completion = _Table(run.table, self), _Completion(run.completion, self)
         return replace(run, sources=sources, table=table, completion=completion)
@@ -232,6 +232,10 @@ class _Cutter(_Around):
         made = self.inner.cut(record, chunk)
         self.faults.read()
         return made
+
+
+def _cutter(cutter: Cutter | None, faults: Faults) -> Any:
+    return cutter and _Cutter(cutter, faults)
 
 
 class _Storage(_Around):

@@ -14,6 +14,7 @@ import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from tests.faults.guard import bounded
 from tests.harness import worker_of
 from tests.property.test_segmentation import built, edges_are, roots_are, rows, voxels_are
 from tests.segmentation_runs import small_scene
-from tests.segmentations import Scene, expected, write
+from tests.segmentations import Scene, Voxels, expected, write
 
 SECONDS, MEGABYTES = 60.0, 300
 BOMB = 512 << 20
@@ -60,6 +61,12 @@ def work(run: Run, stopped: Callable[[], bool] = lambda: False) -> Run:
     with bounded(SECONDS, MEGABYTES):
         worker.run(0.0)
     return run
+
+
+def rows_of(run: Run) -> dict[bytes, Any]:
+    """All rows of its table."""
+    assert isinstance(run.backend, MemoryBackend)
+    return rows(run.backend)
 
 
 def dead(run: Run) -> list[Failure]:
@@ -97,7 +104,7 @@ def with_affinities(scene: Scene) -> Scene:
     return replace(scene, affinities=rng.random((*scene.labels.shape, 3)).astype(np.float32))
 
 
-WRONG = {
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "signed labels": ("labels", {"data_type": "int64"}, "has 1 channels of int64; it needs 1 of uint8 or"),
     "labels of numbers with a point": ("labels", {"data_type": "float32"}, "1 channels of float32"),
     "labels of three channels": ("labels", {"num_channels": 3}, "has 3 channels of uint64; it needs 1"),
@@ -175,7 +182,7 @@ CHECKED = {"gzip", "zstd", "xz", "bz2"}
 """Those with a checksum: what comes back of other bytes is the same, or nothing."""
 
 
-def one_block(folder: Path, encoding: str, packing: str) -> tuple[Path, np.ndarray]:
+def one_block(folder: Path, encoding: str, packing: str) -> tuple[Path, Voxels]:
     """A volume of one block, in an encoding, packed; the block's file and its voxels."""
     from cloudvolume import CloudVolume
 
@@ -196,7 +203,7 @@ def one_block(folder: Path, encoding: str, packing: str) -> tuple[Path, np.ndarr
     return packed, voxels
 
 
-def read(folder: Path, fill_missing: bool = False) -> np.ndarray:
+def read(folder: Path, fill_missing: bool = False) -> Voxels:
     """The voxels of that volume, within bounds."""
     with bounded(SECONDS, MEGABYTES):
         return VoxelVolume(f"file://{folder}", 0, fill_missing).read((-7, 0, 0), (8, 12, 9), Chunk(1, 0, 0, 0))
@@ -225,9 +232,9 @@ def test_damaged_blocks(encoding: str, packing: str, tmp_path: Path) -> None:
     damaged += [("cut off", whole[:length]) for length in range(1, 24)]
     for kind, near in (("flipped", len(whole)), ("flipped at its head", 200)):
         for _ in range(120):
-            data = bytearray(whole)
-            data[rng.randrange(min(near, len(whole)))] ^= 1 << rng.randrange(8)
-            damaged.append((kind, bytes(data)))
+            flipped = bytearray(whole)
+            flipped[rng.randrange(min(near, len(whole)))] ^= 1 << rng.randrange(8)
+            damaged.append((kind, bytes(flipped)))
     damaged += [("of other bytes", rng.randbytes(rng.randrange(1, 3000))) for _ in range(20)]
     damaged += [("foreign", data) for data in (b"", b"<html>404</html>", b'{"error": 1}', bytes(8), b"\xff" * 4096)]
     for kind, data in damaged:
@@ -253,21 +260,19 @@ def test_zip_bombs(encoding: str, packing: str, tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@cache
 def bomb(packing: str) -> bytes:
     """Nothing but zeros, so many that they do not fit."""
-    piece = bytes(1 << 20)
-    if packing == "gzip":
-        made = zlib.compressobj(1, wbits=31)
-        return b"".join([made.compress(piece) for _ in range(BOMB >> 20)]) + made.flush()
-    if packing == "br":
-        made = brotli.Compressor(quality=1)
-        return b"".join([made.process(piece) for _ in range(BOMB >> 20)]) + made.finish()
-    made = {
+    made: Any = {
+        "gzip": lambda: zlib.compressobj(1, wbits=31),
+        "br": lambda: brotli.Compressor(quality=1),
         "zstd": lambda: zstandard.ZstdCompressor(level=1).compressobj(),
         "xz": lambda: lzma.LZMACompressor(preset=0),
         "bz2": lambda: bz2.BZ2Compressor(1),
     }[packing]()
-    return b"".join([made.compress(piece) for _ in range(BOMB >> 20)]) + made.flush()
+    piece = bytes(1 << 20)
+    put, end = (made.process, made.finish) if packing == "br" else (made.compress, made.flush)
+    return b"".join([*(put(piece) for _ in range(BOMB >> 20)), end()])
 
 
 def test_a_gzip_that_lies_about_its_size(tmp_path: Path) -> None:
@@ -331,7 +336,7 @@ def test_damage_in_a_run(kind: str, volume: str, tmp_path: Path) -> None:
     block.write_bytes(whole)
     run.replay(run.failures())
     assert work(run).finished and run.verify().violation_count == 0
-    found_rows = {key: row for key, row in rows(run.backend).items() if key not in (b"meta", b"version")}
+    found_rows = {key: row for key, row in rows_of(run).items() if key not in (b"meta", b"version")}
     shutil.rmtree(tmp_path / "out")
     assert built(path)[1] == found_rows
 
@@ -496,7 +501,7 @@ def test_a_damaged_cut_in_a_run(kind: str, tmp_path: Path) -> None:
         run.queue_layer(layer)
         work(run)
     assert run.finished and run.verify().violation_count == 0
-    mine = {key: row for key, row in rows(run.backend).items() if key not in (b"meta", b"version")}
+    mine = {key: row for key, row in rows_of(run).items() if key not in (b"meta", b"version")}
     shutil.rmtree(tmp_path / "out")
     assert built(write(tmp_path, small_scene()))[1] == mine
 
@@ -545,7 +550,7 @@ def test_a_volume_that_disappears(volume: str, fill_missing: bool, tmp_path: Pat
     gone.rename(there)
     run.resume()
     assert work(run).finished and run.verify().violation_count == 0
-    mine = {key: row for key, row in rows(run.backend).items() if key not in (b"meta", b"version")}
+    mine = {key: row for key, row in rows_of(run).items() if key not in (b"meta", b"version")}
     shutil.rmtree(tmp_path / "out")
     assert built(path)[1] == mine
 

@@ -32,6 +32,7 @@ from tests.segmentation_runs import NO_FILES, SegmentationRun, record_of, small_
 from tests.segmentations import write
 
 Made = dict[str, dict[str, bytes]]
+Act = Callable[[Chunk, Point], None]
 
 
 @cache
@@ -53,7 +54,7 @@ class Cutting(SegmentationRun, DisturbedRun):
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
-    def planned_cuts(cls, script: Script, act: object = crash, prepare: bool = False) -> Cutting:
+    def planned_cuts(cls, script: Script, act: Act = crash, prepare: bool = False) -> Cutting:
         """A begun run with a script, and a folder of its own for the volume."""
         folder = tempfile.TemporaryDirectory()
         record = begun_record()
@@ -260,12 +261,12 @@ def test_a_lost_cut_is_waited_for(lost: str, undisturbed: tuple[RawTable, Made])
         if name != run.record.handoff_name(gone):
             stored(name, data)
 
-    run.scratch.put = put  # type: ignore[method-assign]
+    run.scratch.put = put
     run.live_on()
     failures = {failure.chunk: failure for failure in run.completion.failures() if failure.dead}
     assert chunk in failures and run.record.handoff_name(gone) in failures[chunk].message
     assert set(failures) == set(PLAN.dependents(gone)) and not run.finished
-    run.scratch.put = stored  # type: ignore[method-assign]
+    run.scratch.put = stored
     queue = run.broker.open([])
     queue.publish(1, [run.record.message(gone)])
     run.live_on()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zstandard
 from hypothesis import given
@@ -26,6 +27,8 @@ from shared.plan.grid import FACES, Chunk
 from shared.voxels.contacts import Contacts
 from tests.effort import measured
 from tests.examples import examples
+
+Column = npt.NDArray[Any]
 
 FILE = "gs://bucket/scratch/graph/run/layer1/1_0_0.handoff"
 CHUNK = Chunk(1, 1, 0, 0)
@@ -71,7 +74,7 @@ def header() -> dict[str, Any]:
     return found
 
 
-def columns() -> dict[str, np.ndarray]:
+def columns() -> dict[str, Column]:
     """Those of the sample, by name."""
     found, at = {}, HEADER_END
     types = {"original": "<u8", "objects": "<u8", "voxels": "<u8", "areas": "<u8", "affinities": "<f4"}
@@ -83,7 +86,7 @@ def columns() -> dict[str, np.ndarray]:
     return found
 
 
-def forged(changes: Mapping[str, np.ndarray | None]) -> bytes:
+def forged(changes: Mapping[str, Column | None]) -> bytes:
     """The sample with other columns, every checksum right."""
     compress = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
     kept = {name: column for name, column in {**columns(), **changes}.items() if column is not None}
@@ -189,7 +192,7 @@ def test_foreign(data: bytes) -> None:
 
 
 U4, U8 = np.uint32, np.uint64
-FORGERIES: dict[str, dict[str, np.ndarray | None]] = {
+FORGERIES: dict[str, dict[str, Column | None]] = {
     "a piece more": {"original": np.zeros(4, U8)},
     "no labels": {"original": None},
     "no planes' numbers": {"plane.2": None},

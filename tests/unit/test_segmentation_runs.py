@@ -57,9 +57,29 @@ def some(count: int) -> Callable[[], bool]:
     return lambda: next(asked, True)
 
 
+def memory(run: Run) -> MemoryBackend:
+    """Where its parts are."""
+    assert isinstance(run.backend, MemoryBackend)
+    return run.backend
+
+
+def found_again(backend: MemoryBackend, path: Path, prepare: bool = False) -> Run:
+    """The run that the dataset finds."""
+    run = find(backend, check(path, "graph"), "graph", prepare)
+    assert run is not None
+    return run
+
+
+def totals(run: Run) -> dict[str, int]:
+    """What layer 2 came to."""
+    found = run.totals()
+    assert found is not None
+    return found[2]
+
+
 def table(run: Run) -> dict[bytes, Any]:
     """All rows, but those that name the dataset."""
-    return {key: row for key, row in rows(run.backend).items() if key not in (b"meta", b"version")}
+    return {key: row for key, row in rows(memory(run)).items() if key not in (b"meta", b"version")}
 
 
 def files(path: Path) -> dict[str, bytes]:
@@ -130,8 +150,8 @@ def test_resume_after_all_but_what_is_stored_was_lost(path: Path, whole: Whole) 
     run = begun(path)
     for count in (0, 3, 16, 20, 34):
         work(run, some(count))
-        run.backend.broker.waiting.clear()
-        run.backend.completions.clear()
+        memory(run).broker.waiting.clear()
+        memory(run).completions.clear()
         stored = [name for name in run.scratch.list(f"{run.record.run}/layer")]
         run = Run.open(run.backend, "graph")
         run.resume()
@@ -254,12 +274,12 @@ def test_prepare_only(path: Path, whole: Whole) -> None:
     backend = MemoryBackend()
     run = begun(path, backend, prepare=True)
     assert not backend.table("graph", None).exists()
-    assert find(backend, check(path, "graph"), "graph", prepare=True).record == run.record
+    assert found_again(backend, path, prepare=True).record == run.record
     work(run)
     assert run.finished and not backend.table("graph", None).exists() and complete(path) == [True] * 3
     written = files(path)
     assert without_places(written) == whole[1]
-    assert run.totals()[2][FILES] == sum(name.startswith(("edges/", "components/")) for name in written)
+    assert totals(run)[FILES] == sum(name.startswith(("edges/", "components/")) for name in written)
     for refused in (run.verify, run.upgrade, lambda: run.build(Chunk(2, 0, 0, 0))):
         with pytest.raises(StateError, match="has no table"):
             refused()
@@ -290,7 +310,7 @@ def test_a_run_is_found_again(path: Path) -> None:
     """With the dataset it was begun with, before and after its files are there; not with another configuration."""
     backend = MemoryBackend()
     run = begun(path, backend)
-    assert find(backend, check(path, "graph"), "graph").record == run.record
+    assert found_again(backend, path).record == run.record
     work(run)
     found = find(backend, check(path, "graph"), "graph")
     assert found is not None and found.record == run.record and found.finished
@@ -302,7 +322,7 @@ def test_a_run_is_found_again(path: Path) -> None:
             find(backend, check(path, "graph"), "graph")
         assert "another name" in str(caught.value)
         path.write_text(content)
-    assert find(backend, check(path, "graph"), "graph").record == run.record
+    assert found_again(backend, path).record == run.record
 
 
 @pytest.mark.parametrize("changes", [{"several_objects": "most"}, {"background": 3}, {"connectivity": 6}])
