@@ -37,6 +37,7 @@ class Scene:
     split: Triple | None = None
     connectivity: int = 26
     most: bool = False
+    mip: int = 0
     missing: list[Triple] = field(default_factory=list)
     """Stored blocks that are not there, by their numbers; background, then."""
 
@@ -47,7 +48,7 @@ class Scene:
 
 def write(folder: Path, scene: Scene, block: Triple = (5, 6, 7)) -> Path:
     """Writes the volumes, tables and the dataset file of a scene; the file."""
-    _volume(folder / "labels", scene.labels, scene.low, block)
+    _volume(folder / "labels", scene.labels, scene.low, block, scene.mip)
     for number in scene.missing:
         at = [low + part * length for low, part, length in zip(scene.low, number, block, strict=True)]
         ends = [
@@ -55,18 +56,20 @@ def write(folder: Path, scene: Scene, block: Triple = (5, 6, 7)) -> Path:
             for start, length, low, size in zip(at, block, scene.low, scene.labels.shape, strict=True)
         ]
         name = "_".join(f"{start}-{end}" for start, end in zip(at, ends, strict=True))
-        for path in (folder / "labels").glob(f"*/{name}*"):
+        for path in (folder / "labels").glob(f"{'_'.join(map(str, RESOLUTION))}/{name}*"):
             path.unlink()
     section: dict[str, Any] = {"supervoxels": "./labels", "connectivity": scene.connectivity}
     if scene.missing:
         section["fill_missing"] = True
+    if scene.mip:
+        section["mip"] = scene.mip
     if scene.objects is not None:
-        _volume(folder / "objects", scene.objects, scene.low, block)
+        _volume(folder / "objects", scene.objects, scene.low, block, scene.mip)
         section["objects"] = "./objects"
     if scene.most:
         section["several_objects"] = "most"
     if scene.affinities is not None:
-        _volume(folder / "affinities", scene.affinities, scene.low, block)
+        _volume(folder / "affinities", scene.affinities, scene.low, block, scene.mip)
         section["affinities"] = "./affinities"
     if scene.split is not None:
         section["split"] = list(scene.split)
@@ -87,8 +90,11 @@ def write(folder: Path, scene: Scene, block: Triple = (5, 6, 7)) -> Path:
     return path
 
 
-def _volume(folder: Path, voxels: Voxels, low: Triple, block: Triple) -> None:
+def _volume(folder: Path, voxels: Voxels, low: Triple, block: Triple, mip: int) -> None:
+    """A volume whose voxels are at a mip level; those above it are twice as many along x and y, and not there."""
     from cloudvolume import CloudVolume
+
+    finer = (2**mip, 2**mip, 1)
 
     layer = "segmentation" if voxels.dtype.kind == "u" else "image"
     info = CloudVolume.create_new_info(
@@ -96,13 +102,16 @@ def _volume(folder: Path, voxels: Voxels, low: Triple, block: Triple) -> None:
         layer_type=layer,
         data_type=str(voxels.dtype),
         encoding="raw",
-        resolution=list(RESOLUTION),
-        voxel_offset=list(low),
-        volume_size=list(voxels.shape[:3]),
+        resolution=[nm // by for nm, by in zip(RESOLUTION, finer, strict=True)],
+        voxel_offset=[at * by for at, by in zip(low, finer, strict=True)],
+        volume_size=[length * by for length, by in zip(voxels.shape[:3], finer, strict=True)],
         chunk_size=list(block),
     )
     volume: Any = CloudVolume(f"file://{folder}", info=info, progress=False)
+    for _ in range(mip):
+        volume.add_scale((2, 2, 1), chunk_size=list(block))
     volume.commit_info()
+    volume = CloudVolume(f"file://{folder}", mip=mip, progress=False)
     volume[:, :, :] = voxels if voxels.ndim == 4 else voxels[..., None]
 
 

@@ -45,6 +45,9 @@ def scenes(draw: st.DrawFn) -> Scene:
         kind = draw(st.sampled_from(["uint8", "float32"]))
         values = rng.random((*shape, 3))
         scene.affinities = (values * 255).astype("uint8") if kind == "uint8" else values.astype("float32")
+    scene.mip = draw(st.sampled_from([0, 0, 1]))
+    blocks = [at for at in np.ndindex(*(-(-length // side) for length, side in zip(shape, (5, 6, 7), strict=True)))]
+    scene.missing = [(x, y, z) for x, y, z in blocks if draw(st.integers(0, 9)) == 9]
     way = draw(st.sampled_from(WAYS))
     labels = sorted(set(scene.labels.ravel().tolist()) - {0})
     if way == "objects":
