@@ -19,7 +19,7 @@ from shared.errors import DataError
 from shared.plan.grid import Chunk
 from shared.plan.segmentation import Segmentation, Triple
 from shared.version import VERSION
-from shared.voxels.reading import BadBlock, read_box
+from shared.voxels.reading import BadBlock, at_once, files_below, read_box
 
 LONGEST = (128, 128, 64)
 """Voxels of a stored block, at most: some MiB, which viewers load at once."""
@@ -114,17 +114,15 @@ class VoxelVolume:
 
     def write(self, low: Triple, voxels: npt.NDArray[np.uint64]) -> None:
         """Stores the voxels of a chunk, (x, y, z), from its lower corner on, which is that of a block."""
-        from cloudfiles import CloudFiles
-
         meta = self._volume.meta
         folder, part = meta.key(self.mip), meta.compressed_segmentation_block_size(self.mip)
         files = [
             {"path": f"{folder}/{name}", "content": _stored(block, part)}
             for name, block in _blocks(low, voxels, tuple(map(int, meta.chunk_size(self.mip))))
         ]
-        CloudFiles(meta.cloudpath, progress=False).puts(
-            files, compress=COMPRESSION, raw=True, content_type="application/octet-stream", cache_control=CACHED
-        )
+        how = {"compress": COMPRESSION, "content_type": "application/octet-stream", "cache_control": CACHED}
+        for some in at_once(meta.cloudpath, files):
+            files_below(meta.cloudpath).puts(some, raw=True, **how)
 
 
 def _blocks(low: Triple, voxels: Voxels, stored: Sequence[int]) -> Iterator[tuple[str, Voxels]]:
