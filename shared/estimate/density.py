@@ -1,7 +1,8 @@
 """What of a plan's data decides its work: how dense a volume is, by assumption or by what a sample of it says.
 
-Invariants: figures are for a voxel, a voxel of a face, or one thing of another kind, so that whoever has the geometry
-multiplies; `shared.estimate.needs` has the ones that are assumed, `shared.estimate.sampled` makes them of a sample.
+Invariants: figures are for a voxel, a voxel of a face, or one thing of another kind, so that whoever has the
+geometry multiplies. `shared.estimate.needs` has those that are assumed, `shared.estimate.sampled` makes them of a
+sample.
 """
 
 from __future__ import annotations
@@ -25,5 +26,9 @@ class Density:
     """Of a stored hand-off, for each pair."""
     densest: float
     """The supervoxels of the largest chunk, in those of a whole chunk of this density."""
-    densest_faces: float
-    """The same for the pairs of the children of a parent."""
+    densest_parents: tuple[float, ...]
+    """The same for the pairs of the children of a parent, from layer 3 on; the last one is of all layers above."""
+
+    def densest_parent(self, layer: int) -> float:
+        """Of `layer`, from 3 on."""
+        return self.densest_parents[min(layer - 3, len(self.densest_parents) - 1)]

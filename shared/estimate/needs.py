@@ -9,7 +9,7 @@ the constants again; on another machine, ratios last longer than seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pow, prod
 
 from shared.environment import USABLE
@@ -20,8 +20,8 @@ from shared.estimate.report import LayerReport, PlanReport
 # ---- assumptions about the data ----
 
 VOXELS_A_SUPERVOXEL = 1_200
-"""Assumed where no edge file can be opened: a real segmentation of 512^3 voxels has 112,000 supervoxels, cut at chunk
-faces. Volumes differ by a factor of a few (the example has 148)."""
+"""Assumed where no edge file can be opened: a real segmentation of 512^3 voxels has 112,000 supervoxels, cut at
+chunk faces. Volumes differ by a factor of a few (the example has 148)."""
 
 DENSEST = 2.0
 """Assumed: the chunk that needs the most memory has so many times the mean of supervoxels and pairs (the only
@@ -140,7 +140,7 @@ ASSUMED = Density(
     rows=LAYER2_ROWS,
     handoff_bytes=HANDOFF_BYTES,
     densest=DENSEST,
-    densest_faces=DENSEST,
+    densest_parents=(DENSEST,),
 )
 """The density of a volume that nobody looked into."""
 
@@ -153,6 +153,12 @@ def needs(report: PlanReport, density: Density = ASSUMED) -> tuple[LayerNeeds, .
         of_layer.get(layer.layer, _parent)(report, density, layer, queued)
         for layer, queued in zip(report.layers, published, strict=True)
     )
+
+
+def needs_of_range(report: PlanReport, density: Density, high: Density) -> tuple[LayerNeeds, ...]:
+    """The needs of one density, on machines that have the memory for a higher one."""
+    pairs = zip(needs(report, density), needs(report, high), strict=True)
+    return tuple(replace(one, memory_gib=larger.memory_gib) for one, larger in pairs)
 
 
 def pairs_a_voxel(density: Density, layer: int) -> float:
@@ -258,7 +264,7 @@ def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: in
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (PARENT_CPU[0] + AROUND_CPU) + total * PARENT_CPU[1],
         wait_seconds=_waits(layer, queued),
-        memory_gib=_gib(PARENT_BYTES, most * each, layer.chunks, density.densest_faces),
+        memory_gib=_gib(PARENT_BYTES, most * each, layer.chunks, density.densest_parent(layer.layer)),
         rows=rows,
         row_bytes=rows * PARENT_ROW_BYTES,
         handoff_bytes=faces(report, layer.layer) * pairs_a_voxel(density, layer.layer) * density.handoff_bytes,

@@ -1,9 +1,9 @@
 """A few chunks are read and built before the start, to be thrown away: how much a run has to do is in its files.
 
-The sizes of up to `MEASURED` edge files are asked for, and `SAMPLE` of these chunks are opened, scattered over all of
-them, with the largest one. They go through the build's own reading and through the build of layer 2, so what is counted
-is what a run writes. Invariants: nothing is written; the same files give the same answer; how long it takes does not
-depend on the size of the grid.
+The sizes of up to `MEASURED` edge files are asked for, and `SAMPLE` of these chunks are opened, scattered over all
+of them, with the largest one. They go through the build's own reading and the build of layer 2, so what is counted
+is what a run writes. Invariants: nothing is written; the same files give the same answer; how long it takes does
+not depend on the size of the grid.
 """
 
 from __future__ import annotations
@@ -14,29 +14,22 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod, sqrt
 
-import numpy as np
-
-from shared.chunks.codec import encode_handoff
-from shared.chunks.emit import Built
-from shared.chunks.layer2 import build_layer2
 from shared.errors import IngestError
 from shared.estimate.density import Density
 from shared.estimate.needs import ASSUMED, VOXELS_A_SUPERVOXEL
 from shared.estimate.sampled import Looked, Sample, Seen, looked
-from shared.inputs.edges import ChunkEdges, edges_name
+from shared.inputs.edges import edges_name
 from shared.inputs.folder import InputFiles, plain_location
 from shared.inputs.raw.records import RecordFormat
 from shared.inputs.raw.source import RawAgglomeration
 from shared.inputs.reasons import reason_of
-from shared.inputs.source import InputSource, ProcessedSource, RawSource, Remembered
+from shared.inputs.source import InputSource, ProcessedSource, RawSource
 from shared.operate.check import Checked
+from shared.operate.one_chunk import seen_in
 from shared.operate.which_input import folders_of
 from shared.plan.grid import Chunk
-from shared.plan.plan import Plan
 from shared.plan.shuffle import shuffled
 from shared.ranges import CloudFilesRanges
-from shared.table.cells import NodeCells
-from shared.work.layer2_inputs import read_active
 
 SAMPLE = 32
 """Chunks that are opened, unless somebody says how many."""
@@ -80,8 +73,8 @@ def look_inside(checked: Checked, count: int = SAMPLE) -> Look:
 
 
 _ASSUMPTION = (
-    f"{VOXELS_A_SUPERVOXEL:,} voxels a supervoxel are assumed, which may be wrong by a factor of a few, and all that "
-    "follows with it"
+    f"{VOXELS_A_SUPERVOXEL:,} voxels a supervoxel are assumed, which may be wrong by a factor of a few, and "
+    "with it all that follows"
 )
 
 
@@ -94,8 +87,9 @@ def _look(checked: Checked, count: int) -> Look:
     measures = sizes or {chunk: float(_voxels(checked, chunk)) for chunk in population.chunks}
     opened = population.chunks[:count]
     largest = max(measures, key=lambda chunk: (measures[chunk], chunk)) if sizes else opened[0]
+    read = list(dict.fromkeys([*opened, largest]))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = dict(zip({*opened, largest}, pool.map(lambda one: _seen(plan, one, source), {*opened, largest})))
+        answers = dict(zip(read, pool.map(lambda one: seen_in(plan, one, source), read), strict=True))
     seen = {
         chunk: replace(answer, measure=measures[chunk])
         for chunk, answer in answers.items()
@@ -113,6 +107,7 @@ def _look(checked: Checked, count: int) -> Look:
                 filled=population.filled,
                 filled_error=population.error,
                 measures=list(measures.values()),
+                places=[chunk.coords for chunk in measures],
                 by_size=bool(sizes),
                 seen=scattered,
                 largest=None if largest in opened else seen.get(largest),
@@ -177,33 +172,3 @@ def _sizes(files: InputFiles, chunks: list[Chunk]) -> Mapping[Chunk, float]:
 def _voxels(checked: Checked, chunk: Chunk) -> int:
     sides = zip(chunk.coords, checked.dataset.graph_config.CHUNK_SIZE, checked.volume.size, strict=True)
     return prod(min(length, size - at * length) for at, length, size in sides)
-
-
-def _seen(plan: Plan, chunk: Chunk, source: InputSource) -> Seen | IngestError:
-    """What is in a chunk, by the files that its build reads; or why it cannot be built."""
-    read = Remembered(source)
-    try:
-        active, _ = read_active(plan, chunk, read)
-        built = build_layer2(plan, chunk, active)
-    except IngestError as error:
-        return error
-    edges = read.edges(chunk, [chunk])[chunk] or ChunkEdges()
-    return Seen(
-        measure=0.0,
-        supervoxels=len(active.supervoxels),
-        inside=len(edges.inside.pairs),
-        between=len(edges.between.pairs),
-        cross=len(edges.cross.pairs),
-        rows=_rows(built),
-        nodes=len(built.handoff.nodes),
-        pairs=sum(len(face.near) for face in built.handoff.faces.values()),
-        handoff_bytes=len(encode_handoff(built.handoff)),
-        faces=len(plan.grid.neighbours(chunk)),
-    )
-
-
-def _rows(built: Built) -> int:
-    """Rows of the table that have a cell of it."""
-    nodes = [part.nodes for part in built.cells if isinstance(part, NodeCells)]
-    others = {key for part in built.cells if not isinstance(part, NodeCells) for key in part.keys}
-    return len(np.unique(np.concatenate(nodes))) + len(others) if nodes else len(others)
