@@ -13,14 +13,14 @@ Invariants: pure; a sample that cannot tell how sure it is has an error of 1, wh
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import hypot, prod, sqrt
 from statistics import NormalDist, fmean, pstdev, stdev
 
 from shared.estimate.density import Density
-from shared.estimate.needs import ASSUMED, extent, faces, most_faces, most_planes
+from shared.estimate.needs import ASSUMED, extent, faces, most_faces
 from shared.estimate.report import PlanReport, Triple
 
 CONFIDENCE = 0.95
@@ -217,7 +217,7 @@ def _density(
         handoff_bytes=handed / found if found else ASSUMED.handoff_bytes,
         densest=max(1.0, supervoxels.most / (each * whole)) if each else 1.0,
         densest_parents=_parents(
-            report, sample, max(1.0, pairs.most / (paired * most_planes(report))) if paired else 1.0
+            report, sample, max(1.0, pairs.most / (paired * _inner_planes(report))) if paired else 1.0
         ),
     )
 
@@ -229,7 +229,7 @@ def _parents(report: PlanReport, sample: Sample, densest: float) -> tuple[float,
     found = []
     every = sum(sample.measures)
     for layer in range(3, report.layers[-1].layer + 1):
-        below: Counter[Triple] = Counter()
+        below: dict[Triple, float] = defaultdict(float)
         number: Counter[Triple] = Counter()
         for (x, y, z), measure in zip(sample.places, sample.measures, strict=True):
             parent = x >> layer - 2, y >> layer - 2, z >> layer - 2
@@ -241,6 +241,13 @@ def _parents(report: PlanReport, sample: Sample, densest: float) -> tuple[float,
         most = max(told, default=0.0) / every * sample.chunks / chunks
         found.append(min(densest, max(1.0, most)) if told else densest)
     return tuple(found) or (densest,)
+
+
+def _inner_planes(report: PlanReport) -> float:
+    """Voxels of the faces of a whole chunk behind which there are others."""
+    lengths = extent(report, 2)
+    sides = (min(2, chunks - 1) for chunks in report.at(2).grid)
+    return sum(count * prod(lengths) / length for count, length in zip(sides, lengths, strict=True))
 
 
 def _planes(report: PlanReport) -> float:

@@ -109,8 +109,8 @@ def most_pairs(checked: Checked, density: Density, layer: int) -> float:
 @pytest.mark.parametrize("name", [*EXAMPLES, *SHAPES])
 def test_predicted_against_real(name: str, tmp_path: Path) -> None:
     """Rows within 10 %, and in the range that is said; CPU and memory of each layer within 30 %. At this
-    size both are mostly what every chunk takes, so what they grow by is compared alone: supervoxels and pairs within
-    10 %, the largest chunk and the largest parent not below what they are, and within 30 and 40 %."""
+    size both are mostly what every chunk takes, so what they grow by is compared alone: supervoxels and pairs
+    within 10 %, the largest chunk and the largest parent not below what they are, and within 30 and 40 %."""
     checked = dataset(tmp_path, name)
     look, counted = look_inside(checked), run(checked)
     assert look.found is not None and look.remarks == ()
