@@ -133,7 +133,7 @@ def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
     oldest, newest = prices.dates()
     say(f"\nbill, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
     put_rows(bill(needed, stages, operations(report), prices).as_rows(), texts=(0, 1, 3))
-    if look.found is not None:
+    if look.found is not None and look.found.sample.tells_spread:
         put_range(report, look.found, prices)
     waiting = waiting_usd(stages, prices)
     if waiting >= 1:

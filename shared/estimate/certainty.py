@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from statistics import fmean, stdev
 
-from shared.estimate.sampled import ABOVE, CONFIDENCE, Estimate, Looked, Sample, Seen, students
+from shared.estimate.sampled import ABOVE, CONFIDENCE, FEW, Estimate, Looked, Sample, Seen, students
 from shared.estimate.schedule import about
 
 WANTED = 0.1
@@ -49,10 +49,11 @@ def sentences(found: Looked) -> list[str]:
         lines = [f"opened all {number:,} chunks with edges: nothing of layer 2 is left to guess"]
     else:
         lines = [f"opened {number:,} of {of}{beside}"]
+    if not sample.tells_spread:
+        lines.append(f"fewer than {FEW} chunks tell too little of how much others differ, so there is no range")
+    elif not sample.whole:
         lines += [_sure("supervoxels", found.supervoxels), _sure("rows of layer 2", found.rows)]
-    if not sample.whole and number < 2:
-        lines.append("one chunk tells nothing of how much others differ, so there is no range")
-    elif not sample.whole and found.rows.reach * found.rows.error > WANTED:
+    if sample.tells_spread and not sample.whole and found.rows.reach * found.rows.error > WANTED:
         lines.append(_enough(found))
     empty = sample.chunks - sample.filled
     if sample.filled_error or empty:

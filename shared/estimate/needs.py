@@ -216,9 +216,7 @@ def _cuts(report: PlanReport, density: Density, layer: LayerReport, queued: int)
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (fixed + AROUND_CPU) + total * each,
         wait_seconds=_waits(layer, queued, read=0, written=0) + waits,
-        memory_gib=_gib(
-            (memory, cuts.PIECE_BYTES), most * density.supervoxels, layer.chunks, density.densest
-        ),
+        memory_gib=_gib((memory, cuts.PIECE_BYTES), most * density.supervoxels, layer.chunks, density.densest),
         rows=0,
         row_bytes=0,
         handoff_bytes=cuts.handoff_bytes(cut, total * density.supervoxels, planes),

@@ -8,7 +8,7 @@ asked for, or their voxels; of a few, scattered among these, what is in them. A 
 with the error of such a ratio estimate in two phases (Cochran, Sampling Techniques, 12.9; finite populations, so
 that what was opened as a whole is known):  N^2 ((1/m - 1/N) S_y^2 + (1/n - 1/m) S_d^2), d = y - ratio x measure.
 
-Invariants: pure; a sample that cannot tell how sure it is has an error of 1, which stands for all of it.
+Invariants: pure; a sample of one has an error of 1, which stands for all of it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ ROOM = 2.0
 """The largest chunk is taken to have so many standard deviations more than the one with the largest file, of what
 chunks have beside what their files' sizes tell."""
 
+
+FEW = 8
+"""So many chunks that were opened tell how much chunks differ; errors of ratio estimates from fewer are too small."""
 
 ENOUGH = 16
 """Measures below a parent that tell how dense it is."""
@@ -84,6 +87,11 @@ class Sample:
     def whole(self) -> bool:
         """Whether every chunk that has something was opened."""
         return len(self.seen) >= self.filled and not self.filled_error
+
+    @property
+    def tells_spread(self) -> bool:
+        """Whether it says how sure it is: a few of many do not, whatever their errors come to."""
+        return self.whole or len(self.seen) >= FEW
 
 
 @dataclass(frozen=True)

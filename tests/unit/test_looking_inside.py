@@ -23,6 +23,7 @@ from shared.estimate.needs import ASSUMED, most_faces, needs, needs_of_range, pa
 from shared.estimate.sampled import Seen
 from shared.files import CloudFilesStorage
 from shared.gcp.bigtable.wire import encode_rows
+from shared.inputs import inventory
 from shared.inputs.folder import InputFiles
 from shared.inputs.source import ProcessedSource
 from shared.memory.storage import MemoryStorage
@@ -191,6 +192,31 @@ def test_without_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.rows.error > by_size.rows.error
     assert found.rows.at(-1) < counted[2].rows < found.rows.at(1)
     assert any("SAMPLE=" in line and "would" in line for line in sentences(found))
+
+
+def test_a_grid_too_large_for_a_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not all files are looked for, the share of chunks with one is an estimate, and the range is wider."""
+    data = OnDisk.write(tmp_path, shaped_volume((8, 7, 6), sparse))
+    listed = look_inside(data.check()).found
+    monkeypatch.setattr(inventory, "LISTED", 100)
+    monkeypatch.setattr(inventory, "SAMPLED", 200)
+    checked = data.check()
+    found, counted = look_inside(checked).found, run(checked)
+    assert listed is not None and found is not None and not checked.inventory.whole
+    assert 0.05 < found.sample.filled_error < 0.2
+    assert found.rows.error > max(found.sample.filled_error, listed.rows.error)
+    assert found.rows.at(-1) < counted[2].rows < found.rows.at(1)
+    assert any("chunks have no edge file, give or take" in line for line in sentences(found))
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_few_of_many(count: int, tmp_path: Path) -> None:
+    """A few chunks say how much there is in the middle, and that they cannot say more."""
+    found = look_inside(dataset(tmp_path, "dense"), count).found
+    assert found is not None and not found.sample.tells_spread
+    told = sentences(found)
+    assert "fewer than 8 chunks tell too little of how much others differ, so there is no range" in told
+    assert not any("95%" in line for line in told)
 
 
 def test_damaged_files_are_left_out(tmp_path: Path) -> None:
