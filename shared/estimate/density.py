@@ -29,6 +29,9 @@ class Density:
     densest_parents: tuple[float, ...]
     """The same for the pairs of the children of a parent, from layer 3 on; the last one is of all layers above."""
 
+    above: float = 1.0
+    """Pairs that chunks of layer 3 and above hand up, in those that they are assumed to."""
+
     def densest_parent(self, layer: int) -> float:
         """Of `layer`, from 3 on."""
         return self.densest_parents[min(layer - 3, len(self.densest_parents) - 1)]

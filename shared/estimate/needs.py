@@ -163,7 +163,7 @@ def needs_of_range(report: PlanReport, density: Density, high: Density) -> tuple
 
 def pairs_a_voxel(density: Density, layer: int) -> float:
     """Pairs for each voxel of a face of a chunk of `layer`, counted on one side."""
-    return density.pairs if layer == 2 else density.pairs * PARENT_PAIRS / LAYER2_PAIRS
+    return density.pairs if layer == 2 else density.pairs * density.above * PARENT_PAIRS / LAYER2_PAIRS
 
 
 def faces(report: PlanReport, layer: int) -> float:

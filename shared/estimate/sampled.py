@@ -27,8 +27,9 @@ CONFIDENCE = 0.95
 """How likely a total is in its range, as far as the sample tells."""
 
 ABOVE = 0.3
-"""Assumed: how far off the rows of layers above may be, which no edge file tells: on examples nodes for each voxel
-of faces differ by up to a quarter from those of layer 2, and rows for each node by up to a sixth."""
+"""Assumed: how far off rows and pairs of layers above may be, which no edge file tells: on examples nodes for each
+voxel of faces differ by up to a quarter from those of layer 2, rows for each node by up to a sixth, and pairs by
+up to a third from their share in those of layer 2."""
 
 ROOM = 2.0
 """The largest chunk is taken to have so many standard deviations more than the one with the largest file, of what
@@ -36,7 +37,7 @@ chunks have beside what their files' sizes tell."""
 
 
 FEW = 8
-"""So many chunks that were opened tell how much chunks differ; errors of ratio estimates from fewer are too small."""
+"""So many chunks that were opened tell how much chunks differ; errors of ratios from fewer come out too small."""
 
 ENOUGH = 16
 """Measures below a parent that tell how dense it is."""
@@ -227,6 +228,7 @@ def _density(
         densest_parents=_parents(
             report, sample, max(1.0, pairs.most / (paired * _inner_planes(report))) if paired else 1.0
         ),
+        above=1 + side * ABOVE,
     )
 
 
