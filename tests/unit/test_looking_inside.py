@@ -7,7 +7,7 @@ a run, supervoxels and pairs, goes through the same constants as what was estima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,8 @@ from shared.memory.storage import MemoryStorage
 from shared.operate.check import Checked, check
 from shared.operate.looking_inside import SAMPLE, look_inside
 from shared.operate.one_chunk import seen_in
+from shared.operate.which_input import WhichInput
+from shared.plan.segmentation import Segmentation
 from shared.work.sources import Sources
 from tests.datasets import write
 from tests.on_disk import OnDisk
@@ -244,6 +246,15 @@ def test_nothing_to_look_at(tmp_path: Path) -> None:
     gone = look_inside(checked)
     assert gone.found is None and "1,200 voxels a supervoxel are assumed" in gone.remarks[-1]
     assert (empty.density, gone.high) == (ASSUMED, ASSUMED)
+
+
+def test_a_segmentation_is_not_cut_for_a_plan(tmp_path: Path) -> None:
+    """What is in its chunks is not known before they are cut, and a sentence says so."""
+    checked = dataset(tmp_path, "dense")
+    cut = Segmentation("gs://a", "gs://b", (0, 0, 0), (8, 8, 8), (8, 8, 8), (8.0, 8.0, 40.0))
+    look = look_inside(replace(checked, input=WhichInput(segmentation=cut)))
+    assert look.found is None and look.density == ASSUMED
+    assert "are known once it is cut" in look.remarks[0] and "are assumed" in look.remarks[0]
 
 
 def test_raw_output_is_looked_into(tmp_path: Path) -> None:
