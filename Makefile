@@ -91,8 +91,9 @@ ingest: .venv/run.stamp $(MADE)  ## build DATASET's graph (TEST=1, RESUME=1, SCH
 	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(TRUE)),--truth) \
 	  $(RAW_OPTION) $(call flag,$(PREPARE),--prepare-only) $(call flag,$(ANYWAY),--anyway)
 
-plan: .venv/run.stamp $(MADE)  ## print what DATASET would take
-	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(RAW_OPTION) $(call option,$(SCHEMA),--schema)
+plan: .venv/run.stamp $(MADE)  ## print what DATASET would take, by a look into SAMPLE=32 of its chunks
+	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(RAW_OPTION) $(call option,$(SCHEMA),--schema) \
+	  $(call option,$(SAMPLE),--sample)
 
 doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say what to type (DATASET, START=1)
 	@$(DOCTOR) $(call flag,$(START),--start)
@@ -149,7 +150,7 @@ SAID = $(if $(filter $(1),$(SAID_HERE)),-var $(2)=$(call quoted,$($(1))))
 VARS = -var project=$(call quoted,$(PROJECT)) $(call SAID,REGION,region) $(call SAID,PREFIX,prefix)
 
 tfvars: .venv/run.stamp  ## write terraform's variables of DATASET
-	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(RAW_OPTION) --tfvars --out terraform/dataset.auto.tfvars.json
+	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(RAW_OPTION) $(call option,$(SAMPLE),--sample) --tfvars --out terraform/dataset.auto.tfvars.json
 
 bundles: .venv/run.stamp  ## write the functions' sources, as they are deployed, below build/functions
 	@$(PYTHON) -m functions.bundle

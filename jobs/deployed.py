@@ -20,6 +20,7 @@ from shared.estimate.schedule import rounded_gib
 from shared.gcp.backend import GoogleBackend
 from shared.inputs.folder import plain_location
 from shared.operate.check import Checked
+from shared.operate.looking_inside import look_inside
 from shared.run.registry import Registry
 
 LOGIN = "log in with: gcloud auth application-default login"
@@ -66,14 +67,15 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anywa
         found.append(Problem(scratch.folder, FLEETS_NAME, None, told))
     if found:
         raise ConfigError(found)
-    for told in small_machines(fleets, checked):
+    for told in small_machines(fleets, checked) if fleets else []:
         say(f"{told}; for larger ones {deploy}")
 
 
 def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
-    """The layers whose tasks have less memory than their largest chunk may need. The need is an estimate, so
-    nothing is refused for it: a chunk that really has too little room ends in the dead letters."""
-    needed = needs(checked.report)
+    """The layers whose tasks have less memory than their largest chunk may need, by a look into the input as
+    `tfvars` has one. The need is an estimate, so nothing is refused for it: a chunk that really has too little room
+    ends in the dead letters."""
+    needed = needs(checked.report, look_inside(checked).high)
     given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}
     return [
         f"layer {need.layer} may need {rounded_gib(need.memory_gib):g} GiB for a chunk, and its tasks have {has:g}"

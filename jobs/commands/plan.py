@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,14 +12,18 @@ from jobs.output import put, put_json, put_rows, say, write_json
 from jobs.paths import REPOSITORY
 from shared.errors import ConfigError, Problem, StateError
 from shared.estimate.bill import bill, waiting_usd
-from shared.estimate.needs import VOXELS_A_SUPERVOXEL, LayerNeeds, needs
+from shared.estimate.certainty import chunk_rows, in_range, sentences
+from shared.estimate.needs import needs, needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices, load_prices
 from shared.estimate.report import PlanReport
+from shared.estimate.sampled import Looked
 from shared.estimate.schedule import NODES, as_rows, remarks, schedule
 from shared.estimate.tfvars import tfvars, unknown
 from shared.operate.check import check
+from shared.operate.looking_inside import SAMPLE, Look, look_inside
 from shared.operate.segmentation_input import locations_of, outputs_of
+from shared.timestamps import duration
 
 PRICES = REPOSITORY / "configs" / "prices.yml"
 """List prices, for the bill of a plan."""
@@ -37,9 +41,23 @@ VARIABLES = REPOSITORY / "terraform" / "variables.tf"
 @click.option(
     "--tfvars", "as_tfvars", is_flag=True, help="Terraform's variables for all of DATASET, as JSON, alone."
 )
+@click.option(
+    "--sample",
+    type=click.IntRange(0),
+    default=SAMPLE,
+    show_default=True,
+    help="Chunks to open, to count what is in them; 0 assumes it.",
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --tfvars: the file to write.")
 def plan(
-    dataset: str, graph: str | None, test: bool, schema: int | None, raw: bool, as_tfvars: bool, out: Path | None
+    dataset: str,
+    graph: str | None,
+    test: bool,
+    schema: int | None,
+    raw: bool,
+    as_tfvars: bool,
+    sample: int,
+    out: Path | None,
 ) -> None:
     """Print layers, work, hours and an estimate of the bill of DATASET; creates nothing in the cloud."""
     if out is not None and not as_tfvars:
@@ -47,8 +65,9 @@ def plan(
     path = dataset_path(dataset)
     checked = check(path, graph or path.stem, test and not as_tfvars, schema, raw)
     report = checked.report
-    needed = needs(report)
+    look = look_inside(checked, sample)
     if as_tfvars:
+        needed = needs(report, look.high)
         known, chosen = environment(), checked.input
         written = [outputs_of(checked.dataset)[kind] for kind in chosen.written + chosen.kept]
         read = None if chosen.segmentation is None else locations_of(chosen.segmentation).values()
@@ -63,7 +82,8 @@ def plan(
         say(f"- {note}")
     for name, value in [*report.totals(), *checked.input_rows(), *checked.inventory.totals()]:
         put(f"{name:24}{value}")
-    put_estimate(report, needed, prices)
+    put_look(look)
+    put_estimate(report, look, prices)
 
 
 def put_tfvars(variables: Mapping[str, object], dataset: Path, out: Path | None) -> None:
@@ -89,20 +109,47 @@ def put_tfvars(variables: Mapping[str, object], dataset: Path, out: Path | None)
     say(f"wrote {out}")
 
 
-def put_estimate(report: PlanReport, needed: Sequence[LayerNeeds], prices: Prices) -> None:
+def put_look(look: Look) -> None:
+    """Prints what was found in the chunks that were opened, and how sure it is."""
+    found = look.found
+    say("\nlooked into the input" if found else "\nnot looked into the input")
+    if found is not None:
+        put_rows(chunk_rows(found.sample), texts=(0,))
+        for line in sentences(found):
+            say(f"- {line}")
+    for remark in look.remarks:
+        say(f"- {remark}")
+
+
+def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
     """Prints what the layers need, how long they take, and the bill."""
+    needed = needs_of_range(report, look.density, look.high)
     stages = schedule(needed)
-    say(
-        f"\nestimate, with {VOXELS_A_SUPERVOXEL:,} voxels a supervoxel, the fleets of terraform/ and up to {NODES} "
-        "nodes for the table"
-    )
+    each = f"{1 / look.density.supervoxels:,.0f} voxels a supervoxel"
+    say(f"\nestimate, with {each}, the fleets of terraform/ and up to {NODES} nodes for the table")
     put_rows(as_rows(needed, stages))
     for remark in remarks(stages):
         say(f"- {remark}")
     oldest, newest = prices.dates()
     say(f"\nbill, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
     put_rows(bill(needed, stages, operations(report), prices).as_rows(), texts=(0, 1, 3))
+    if look.found is not None and look.found.sample.tells_spread:
+        put_range(report, look.found, prices)
     waiting = waiting_usd(stages, prices)
     if waiting >= 1:
         say(f"with all tasks that the fleets may have, most waiting for the table: ${waiting:,.0f} more")
     say("not in it: retries, free quotas, discounts, the functions, logs, and the table's nodes when no run is on")
+
+
+def put_range(report: PlanReport, found: Looked, prices: Prices) -> None:
+    """Prints rows, time and the bill with the ends of their range, as far as the sample tells."""
+    rows, seconds, dollars = list[float](), list[float](), list[float]()
+    for density in (found.low, found.middle, found.high):
+        needed = needs_of_range(report, density, found.high)
+        stages = schedule(needed)
+        rows.append(sum(layer.rows for layer in needed))
+        seconds.append(3600 * sum(stage.hours for stage in stages))
+        dollars.append(bill(needed, stages, operations(report), prices).total)
+    say(f"rows: {in_range(rows)}")
+    say(f"takes: {in_range(seconds, lambda one: duration(one, 1))}")
+    say(f"total: {in_range(dollars, lambda one: f'${one:,.2f}')}")

@@ -1,6 +1,7 @@
 """What each layer of a plan needs: CPU, time spent waiting, memory, and what it writes. Estimates, all of them.
 
-Invariants: every figure that is not geometry is one of the constants below, with where it comes from.
+Invariants: every figure that is not geometry is one of the constants below, with where it comes from, or what a
+sample of the data says in the place of one (`Density`).
 Sums are products of numbers an axis, so 10^7 chunks take no longer than 10. The work of a parent
 follows its boundary: the pairs (node, far end) on the faces of its children. `make bench` measures
 the constants again; on another machine, ratios last longer than seconds.
@@ -8,18 +9,19 @@ the constants again; on another machine, ratios last longer than seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pow, prod
 
 from shared.environment import USABLE
 from shared.estimate import cuts
+from shared.estimate.density import Density
 from shared.estimate.report import LayerReport, PlanReport
 
 # ---- assumptions about the data ----
 
 VOXELS_A_SUPERVOXEL = 1_200
-"""Assumed: a real segmentation of 512^3 voxels has 112,000 supervoxels, cut at chunk faces. Volumes differ
-by a factor of a few (the example has 173), and nothing that a plan reads tells."""
+"""Assumed where no edge file can be opened: a real segmentation of 512^3 voxels has 112,000 supervoxels, cut at
+chunk faces. Volumes differ by a factor of a few (the example has 148)."""
 
 DENSEST = 2.0
 """Assumed: the chunk that needs the most memory has so many times the mean of supervoxels and pairs (the only
@@ -40,9 +42,12 @@ have fewer nodes: 1.03 with 69,000 supervoxels)."""
 LAYER2_ROW_BYTES = 75
 """Of a request, for each of those rows (74 on the example)."""
 
-ROWS_A_PAIR = {2: 0.3, 3: 1.2}
-"""Rows written by a parent for each pair handed up to it, by the layer of its children (3: and above). The
-example: 0.28, then 0.95 to 1.5, the most in the few chunks at the top."""
+NODES = 0.22
+"""Nodes that wait for a parent, for each such voxel of faces: whatever the layer, as many objects cross a voxel of
+them. The example has 0.15 to 0.20, examples of other sizes 0.09 to 0.26."""
+
+ROWS_A_NODE = 1.6
+"""Rows written by a parent for each node that waits for it: 1.54 to 1.75 on examples, 1.3 at the top."""
 
 PARENT_ROW_BYTES = 110
 """Of a request, for each row of a parent in schema 3 (94 to 114 on the example; 64 to 70 in schema 2)."""
@@ -127,24 +132,38 @@ class LayerNeeds:
         return self.cpu_seconds + self.wait_seconds
 
 
-def needs(report: PlanReport) -> tuple[LayerNeeds, ...]:
+_PER_FACE = pow(VOXELS_A_SUPERVOXEL, -2 / 3)
+ASSUMED = Density(
+    supervoxels=1 / VOXELS_A_SUPERVOXEL,
+    pairs=LAYER2_PAIRS * _PER_FACE,
+    nodes=NODES * _PER_FACE,
+    rows=LAYER2_ROWS,
+    handoff_bytes=HANDOFF_BYTES,
+    densest=DENSEST,
+    densest_parents=(DENSEST,),
+)
+"""The density of a volume that nobody looked into."""
+
+
+def needs(report: PlanReport, density: Density = ASSUMED) -> tuple[LayerNeeds, ...]:
     """An estimate for each layer of a plan."""
     published = [layer.chunks if layer.layer > 1 else 1 for layer in report.layers[1:]] + [0]
     of_layer = {0: _tables, 1: _cuts, 2: _layer2}
     return tuple(
-        of_layer.get(layer.layer, _parent)(report, layer, queued)
+        of_layer.get(layer.layer, _parent)(report, density, layer, queued)
         for layer, queued in zip(report.layers, published, strict=True)
     )
 
 
-def supervoxels(voxels: float) -> float:
-    """How many supervoxels so many voxels are assumed to have."""
-    return voxels / VOXELS_A_SUPERVOXEL
+def needs_of_range(report: PlanReport, density: Density, high: Density) -> tuple[LayerNeeds, ...]:
+    """The needs of one density, on machines that have the memory for a higher one."""
+    pairs = zip(needs(report, density), needs(report, high), strict=True)
+    return tuple(replace(one, memory_gib=larger.memory_gib) for one, larger in pairs)
 
 
-def pairs_a_voxel(layer: int) -> float:
+def pairs_a_voxel(density: Density, layer: int) -> float:
     """Pairs for each voxel of a face of a chunk of `layer`, counted on one side."""
-    return (LAYER2_PAIRS if layer == 2 else PARENT_PAIRS) / pow(VOXELS_A_SUPERVOXEL, 2 / 3)
+    return density.pairs if layer == 2 else density.pairs * density.above * PARENT_PAIRS / LAYER2_PAIRS
 
 
 def faces(report: PlanReport, layer: int) -> float:
@@ -157,35 +176,35 @@ def faces(report: PlanReport, layer: int) -> float:
 def most_faces(report: PlanReport, layer: int) -> float:
     """Voxels of the faces of the children of the parent of `layer` that has the most of them."""
     below = report.at(layer - 1)
-    extent = _extent(report, layer)
+    lengths = extent(report, layer)
     # Two children along an axis have four sides, but none where the volume ends.
     sides = [0 if chunks < 2 else 2 if chunks == 2 else 3 if chunks < 5 else 4 for chunks in below.grid]
-    return sum(count * prod(extent) / length for count, length in zip(sides, extent, strict=True))
+    return sum(count * prod(lengths) / length for count, length in zip(sides, lengths, strict=True))
 
 
-def _tables(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
+def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
     assert report.segmentation is not None
     scored = bool(report.segmentation.scores)
     rows = (layer.chunks - scored) * cuts.ROWS_A_PART
-    joined = supervoxels(prod(report.voxels)) if scored else 0.0
+    joined = prod(report.voxels) * density.supervoxels if scored else 0.0
     largest = max(cuts.SORT_BYTES, scored * (cuts.JOIN_BYTES[0] + joined * cuts.JOIN_BYTES[1]))
     return LayerNeeds(
         layer=0,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * AROUND_CPU + rows * (cuts.SORT_CPU + scored * cuts.JOIN_CPU),
         wait_seconds=_waits(layer, queued, written=0),
-        memory_gib=_gib((largest, 0.0), 0.0, 1),
+        memory_gib=_gib((largest, 0.0), 0.0, 1, 1.0),
         rows=0,
         row_bytes=0,
         handoff_bytes=(rows + joined) * cuts.ROW_HANDOFF,
     )
 
 
-def _cuts(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
+def _cuts(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
     assert report.segmentation is not None
-    cut, most = report.segmentation, prod(_extent(report, 2))
+    cut, most = report.segmentation, prod(extent(report, 2))
     total = layer.chunks * most if report.test else prod(report.voxels)
-    planes = layer.chunks * _most_planes(report) if report.test else faces(report, 2)
+    planes = layer.chunks * most_planes(report) if report.test else faces(report, 2)
     fixed, each = cuts.cut_cpu(cut)
     memory = cuts.LIBRARY_BYTES + most * cuts.cut_bytes(cut)
     reads, writes = cuts.rounds(cuts.blocks_read(report)), cuts.rounds(cuts.blocks_written(report))
@@ -197,17 +216,17 @@ def _cuts(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (fixed + AROUND_CPU) + total * each,
         wait_seconds=_waits(layer, queued, read=0, written=0) + waits,
-        memory_gib=_gib((memory, cuts.PIECE_BYTES), supervoxels(most), layer.chunks),
+        memory_gib=_gib((memory, cuts.PIECE_BYTES), most * density.supervoxels, layer.chunks, density.densest),
         rows=0,
         row_bytes=0,
-        handoff_bytes=cuts.handoff_bytes(cut, supervoxels(total), planes),
+        handoff_bytes=cuts.handoff_bytes(cut, total * density.supervoxels, planes),
         stored_bytes=total * cuts.VOXEL_STORED * report.watershed,
     )
 
 
-def _layer2(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
-    each = supervoxels(prod(_extent(report, 2)))
-    total = layer.chunks * each if report.test else supervoxels(prod(report.voxels))
+def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
+    each = prod(extent(report, 2)) * density.supervoxels
+    total = layer.chunks * each if report.test else prod(report.voxels) * density.supervoxels
     fixed, more = RAW_CPU if report.raw else (0.0, 0.0)
     memory = LAYER2_BYTES
     waits = layer.chunks * report.written * PUT_SECONDS
@@ -216,53 +235,49 @@ def _layer2(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
         waits += layer.chunks * RAW_ROUNDS * GET_SECONDS
     if report.segmentation is not None:
         more = cuts.SOURCE_CPU
-        planes = cuts.SOURCE_BYTES[1] * _most_planes(report)
+        planes = cuts.SOURCE_BYTES[1] * most_planes(report)
         memory = (memory[0] + planes, memory[1] + cuts.SOURCE_BYTES[0])
-    handed = layer.chunks * _most_handed(report) if report.test else faces(report, 2) * pairs_a_voxel(2)
+    handed = layer.chunks * most_planes(report) * density.pairs if report.test else faces(report, 2) * density.pairs
     return LayerNeeds(
         layer=2,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (LAYER2_CPU[0] + fixed + AROUND_CPU) + total * (LAYER2_CPU[1] + more),
         wait_seconds=_waits(layer, queued) + waits,
-        memory_gib=_gib(memory, each, layer.chunks),
-        rows=total * LAYER2_ROWS,
-        row_bytes=total * LAYER2_ROWS * LAYER2_ROW_BYTES,
-        handoff_bytes=handed * HANDOFF_BYTES,
+        memory_gib=_gib(memory, each, layer.chunks, density.densest),
+        rows=total * density.rows,
+        row_bytes=total * density.rows * LAYER2_ROW_BYTES,
+        handoff_bytes=handed * density.handoff_bytes,
         stored_bytes=total * cuts.FILE_BYTES / 2 * report.written,
     )
 
 
-def _parent(report: PlanReport, layer: LayerReport, queued: int) -> LayerNeeds:
-    density = pairs_a_voxel(layer.layer - 1)
-    most = most_faces(report, layer.layer) * density
-    total = most if report.test else faces(report, layer.layer - 1) * density
-    rows = total * ROWS_A_PAIR[min(3, layer.layer - 1)]
+def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
+    each = pairs_a_voxel(density, layer.layer - 1)
+    most = most_faces(report, layer.layer)
+    planes = most if report.test else faces(report, layer.layer - 1)
+    total = planes * each
+    rows = planes * density.nodes * ROWS_A_NODE
     return LayerNeeds(
         layer=layer.layer,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (PARENT_CPU[0] + AROUND_CPU) + total * PARENT_CPU[1],
         wait_seconds=_waits(layer, queued),
-        memory_gib=_gib(PARENT_BYTES, most, layer.chunks),
+        memory_gib=_gib(PARENT_BYTES, most * each, layer.chunks, density.densest_parent(layer.layer)),
         rows=rows,
         row_bytes=rows * PARENT_ROW_BYTES,
-        handoff_bytes=faces(report, layer.layer) * pairs_a_voxel(layer.layer) * HANDOFF_BYTES,
+        handoff_bytes=faces(report, layer.layer) * pairs_a_voxel(density, layer.layer) * density.handoff_bytes,
     )
 
 
-def _extent(report: PlanReport, layer: int) -> list[int]:
+def extent(report: PlanReport, layer: int) -> list[int]:
     """Voxels along each axis of the largest chunk of a layer."""
     return [min(size, chunk << layer - 2) for size, chunk in zip(report.voxels, report.chunk_size, strict=True)]
 
 
-def _most_handed(report: PlanReport) -> float:
-    """Pairs that a layer-2 chunk hands up through six faces."""
-    return _most_planes(report) * pairs_a_voxel(2)
-
-
-def _most_planes(report: PlanReport) -> float:
+def most_planes(report: PlanReport) -> float:
     """Voxels of six faces of a layer-2 chunk."""
-    extent = _extent(report, 2)
-    return sum(2 * prod(extent) / length for length in extent)
+    lengths = extent(report, 2)
+    return sum(2 * prod(lengths) / length for length in lengths)
 
 
 def _waits(layer: LayerReport, queued: int, read: int = GETS_A_CHUNK, written: int = 1) -> float:
@@ -272,7 +287,7 @@ def _waits(layer: LayerReport, queued: int, read: int = GETS_A_CHUNK, written: i
     return layer.chunks * each + layer.transactions * RECORD_SECONDS + queued * (MESSAGE_SECONDS + RECORD_SECONDS)
 
 
-def _gib(memory: tuple[float, float], count: float, chunks: int) -> float:
+def _gib(memory: tuple[float, float], count: float, chunks: int, densest: float) -> float:
     """Memory of a machine whose one worker builds the densest of `chunks` of `count` supervoxels or pairs."""
     fixed, each = memory
-    return (PROCESS_BYTES + fixed + min(DENSEST, chunks) * count * each) / USABLE / (1 << 30)
+    return (PROCESS_BYTES + fixed + min(densest, chunks) * count * each) / USABLE / (1 << 30)

@@ -8,6 +8,7 @@ whoever reads it open it here, so what the one accepts the other can open.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -81,6 +82,17 @@ class InputFiles:
         found: dict[str, bool] = self._cloud_files().exists(list(names))
         return found
 
+    def sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """The stored bytes of each name, asked one by one; only of those that are there, and of none on a web
+        server, which need not say."""
+        if self._web is not None:
+            return {}
+        if self._disk is not None:
+            found = {name: self._stored(name) for name in names}
+        else:
+            found = self._cloud_files().size(list(names))
+        return {name: size for name, size in found.items() if size is not None}
+
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names in the folder, as they are, in no order and one by one; from a bucket only those that begin
         with `prefix`, for what else is there costs requests. CannotList where that cannot be."""
@@ -101,6 +113,13 @@ class InputFiles:
         from cloudfiles import CloudFiles  # imported here since it takes a second
 
         return CloudFiles(self.folder, progress=False, num_threads=THREADS)
+
+    def _stored(self, name: str) -> int | None:
+        """The size of what stands on disk for a name."""
+        for end in ("", *SIBLINGS):
+            with contextlib.suppress(FileNotFoundError):
+                return os.path.getsize(f"{self._disk}/{name}{end}")
+        return None
 
     def _sibling(self, name: str) -> bytes | None:
         """What stands on disk in place of a file that is not there; None if nothing does."""

@@ -143,6 +143,19 @@ def web(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"{address}/data"
 
 
+def test_sizes(tmp_path: Path, web: str) -> None:
+    """Stored bytes of what is there, packed or not, on a disk and in a bucket; a web server is not asked."""
+    from cloudfiles import CloudFiles
+
+    (tmp_path / NAME).write_bytes(DATA)
+    (tmp_path / "packed.gz").write_bytes(b"12345")
+    assert InputFiles(str(tmp_path)).sizes([NAME, "packed", "none"]) == {NAME: len(DATA), "packed": 5}
+    assert InputFiles(web).sizes([NAME]) == {}
+    bucket = f"mem://{uuid.uuid4().hex}"
+    CloudFiles(bucket).put(NAME, DATA)
+    assert InputFiles(bucket).sizes([NAME]) == {NAME: len(DATA)}
+
+
 def test_web_server(web: str) -> None:
     """Files of a web server are read, and names asked for, as there are no listings."""
     folder = InputFiles(web)

@@ -18,7 +18,7 @@ from jobs.example.files import COMPONENTS, EDGES
 from shared.chunks.codec import encode_handoff
 from shared.estimate import needs as estimates
 from shared.estimate.bill import bill
-from shared.estimate.needs import LayerNeeds, faces, most_faces, needs, supervoxels
+from shared.estimate.needs import ASSUMED, LayerNeeds, faces, most_faces, needs
 from shared.estimate.operations import operations
 from shared.estimate.report import PlanReport, describe
 from shared.estimate.schedule import schedule
@@ -101,7 +101,7 @@ def test_two_chunks_and_their_parent_by_hand() -> None:
     pairs = 2 * 100 * 100 * 1.2 / 1_200 ** (2 / 3)
     assert layer2.handoff_bytes == pytest.approx(10 * pairs)
     assert top.cpu_seconds == pytest.approx(0.004 + 0.011 + pairs * 1.5e-6)
-    assert top.rows == pytest.approx(0.3 * pairs)
+    assert top.rows == pytest.approx(2 * 100 * 100 * 0.22 / 1_200 ** (2 / 3) * 1.6)
     assert top.memory_gib == pytest.approx((170e6 + 40e6 + pairs * 120) / 0.9 / 2**30)
     # Two records for layer 2, and a publish and its note for the parent.
     assert layer2.wait_seconds == pytest.approx(2 * 0.28 + 2 * 0.05 + 0.03 + 0.05)
@@ -131,8 +131,8 @@ def test_a_test_run_is_nine_chunks() -> None:
     _, report = described(*(6 * length for length in SIZE), test=True)
     layer2, top = needs(report)
     assert (layer2.chunks, top.chunks) == (8, 1)
-    assert layer2.rows == pytest.approx(8 * supervoxels(prod(SIZE)) * 1.2)
-    assert top.rows == pytest.approx(most_faces(report, 3) * estimates.pairs_a_voxel(2) * 0.3)
+    assert layer2.rows == pytest.approx(8 * prod(SIZE) / 1_200 * 1.2)
+    assert top.rows == pytest.approx(most_faces(report, 3) * 0.22 / 1_200 ** (2 / 3) * 1.6)
     assert layer2.memory_gib == needs(described(*(6 * length for length in SIZE))[1])[0].memory_gib
 
 
@@ -239,7 +239,7 @@ def test_machines_of_layers_below_the_graph() -> None:
     assert [(stage.layer, stage.tasks, stage.nodes) for stage in found[:2]] == [(0, 62, 0), (1, 500, 0)]
 
 
-def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constants_fit_an_example(tmp_path: Path) -> None:
     """Rows, bytes and hand-offs of an example that is built: the estimate for its own density is not much below
     them, and not above 2.5 times as much. Who changes what is stored has to change the constants."""
     params = ExampleParams((5, 4, 3), (56, 56, 48), 7)
@@ -259,9 +259,15 @@ def test_constants_fit_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             sums["handoff_bytes"] += len(handoff)
     count = found.handoff.totals[2]["supervoxels"]
     size = params.extent
-    monkeypatch.setattr(estimates, "VOXELS_A_SUPERVOXEL", prod(size) / count)
+    denser = estimates.VOXELS_A_SUPERVOXEL * count / prod(size)
+    density = dataclasses.replace(
+        ASSUMED,
+        supervoxels=count / prod(size),
+        pairs=ASSUMED.pairs * denser ** (2 / 3),
+        nodes=ASSUMED.nodes * denser ** (2 / 3),
+    )
     _, report = described(*size, chunk=params.chunk_size)
-    planned = {layer.layer: layer for layer in needs(report)}
+    planned = {layer.layer: layer for layer in needs(report, density)}
     assert set(planned) == set(built)
     for name in ("rows", "row_bytes"):
         for layer, sums in built.items():

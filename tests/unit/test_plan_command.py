@@ -9,6 +9,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import yaml
@@ -17,12 +19,16 @@ from click.testing import CliRunner, Result
 from jobs.commands import plan as command
 from jobs.paths import REPOSITORY
 from shared.errors import ConfigError
-from shared.estimate.needs import LayerNeeds
+from shared.estimate.needs import ASSUMED, LayerNeeds
+from shared.estimate.sampled import Looked
 from shared.estimate.tfvars import buckets, tfvars, unknown
 from shared.exit_codes import Exit
+from shared.operate.looking_inside import Look
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
 from tests.datasets import changed
+from tests.on_disk import OnDisk
+from tests.shapes import dense, shaped_volume
 
 NEEDS = [LayerNeeds(layer, 1, 0, 0, memory, 0, 0, 0) for layer, memory in ((2, 0.2), (3, 1.01), (4, 7.5), (5, 50))]
 
@@ -68,6 +74,47 @@ def test_plan_prints_work_times_and_bill(file: Path) -> None:
     assert re.search(r"^total +\d+\.\d\d$", text, re.MULTILINE)
     assert re.search(r"seen 2026-\d\d", text)
     assert "…" not in text
+
+
+def test_plan_says_what_a_look_found(tmp_path: Path) -> None:
+    """What is in a chunk, how sure it is, and rows, time and total with their ranges; without a look the assumption
+    and that it is one."""
+    path = str(OnDisk.write(tmp_path, shaped_volume((5, 4, 3), dense)).file())
+    result = CliRunner().invoke(command.plan, [path, "--sample", "20"], env={"INGEST_GRAPH": ""})
+    assert result.exit_code == 0, result.output
+    text = result.output
+    parts = [
+        "looked into the input",
+        "in a chunk",
+        "opened 20 of 60 edge files",
+        "estimate, with",
+        "bill, by",
+        "rows: ",
+    ]
+    assert (places := [text.index(part) for part in parts]) == sorted(places)
+    for line in (r"^rows: [\d,]+ \([\d,]+ to [\d,]+\)$", r"^takes: \S+ \S+", r"^total: \$[\d,.]+"):
+        assert re.search(line, text, re.MULTILINE), line
+    blind = CliRunner().invoke(command.plan, [path, "--sample", "0"], env={"INGEST_GRAPH": ""}).output
+    assert "not looked into the input" in blind and "estimate, with 1,200 voxels a supervoxel" in blind
+    assert "rows: " not in blind and "may be wrong by a factor of a few" in blind
+
+
+def test_machines_are_chosen_by_the_upper_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory in Terraform's variables is that for the upper end of what a look found, and its number of chunks
+    is as asked for."""
+    asked: list[int] = []
+
+    def look(_checked: object, count: int) -> Look:
+        asked.append(count)
+        return Look(cast(Looked, SimpleNamespace(high=replace(ASSUMED, supervoxels=1.0))))
+
+    monkeypatch.setattr(command, "look_inside", look)
+    told = CliRunner().invoke(
+        command.plan, [str(file), "--tfvars", "--sample", "7"], env={"INGEST_INSTANCE": "my-instance"}
+    )
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.output)["layer_memory_gib"]["2"] > 30
+    assert asked == [7]
 
 
 def test_plan_says_what_has_no_effect(file: Path) -> None:

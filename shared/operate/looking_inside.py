@@ -1,0 +1,174 @@
+"""A few chunks are read and built before the start, to be thrown away: how much a run has to do is in its files.
+
+The sizes of up to `MEASURED` edge files are asked for, and `SAMPLE` of these chunks are opened, scattered over all
+of them, with the largest one. They go through the build's own reading and the build of layer 2, so what is counted
+is what a run writes. Invariants: nothing is written; the same files give the same answer; how long it takes does
+not depend on the size of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from math import prod, sqrt
+
+from shared.errors import IngestError
+from shared.estimate.density import Density
+from shared.estimate.needs import ASSUMED, VOXELS_A_SUPERVOXEL
+from shared.estimate.sampled import Looked, Sample, Seen, looked
+from shared.inputs.edges import edges_name
+from shared.inputs.folder import InputFiles, plain_location
+from shared.inputs.raw.records import RecordFormat
+from shared.inputs.raw.source import RawAgglomeration
+from shared.inputs.reasons import reason_of
+from shared.inputs.source import InputSource, ProcessedSource, RawSource
+from shared.operate.check import Checked
+from shared.operate.one_chunk import seen_in
+from shared.operate.which_input import folders_of
+from shared.plan.grid import Chunk
+from shared.plan.shuffle import shuffled
+from shared.ranges import CloudFilesRanges
+
+SAMPLE = 32
+"""Chunks that are opened, unless somebody says how many."""
+MEASURED = 2_000
+"""Edge files whose sizes are asked for, each a request."""
+AT_ONCE = 4
+"""Chunks that are read at a time."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What looking came to: `found`, or why there is none; `remarks` are sentences for people."""
+
+    found: Looked | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def density(self) -> Density:
+        """The density to reckon with."""
+        return self.found.middle if self.found else ASSUMED
+
+    @property
+    def high(self) -> Density:
+        """The density at the upper end of its range, to choose machines by."""
+        return self.found.high if self.found else ASSUMED
+
+
+def look_inside(checked: Checked, count: int = SAMPLE) -> Look:
+    """Opens `count` chunks of a plan that has passed its checks; 0 opens none."""
+    if not count:
+        return Look(remarks=(f"no file was opened, as SAMPLE=0 says; {_ASSUMPTION}",))
+    if checked.input.segmentation is not None:
+        told = "the supervoxels of a segmentation are known once it is cut, so none of it was looked at"
+        return Look(remarks=(f"{told}; {_ASSUMPTION}",))
+    try:
+        return _look(checked, count)
+    except IngestError as error:
+        return Look(remarks=(f"no chunk could be looked into ({error}); {_ASSUMPTION}",))
+    except Exception as error:  # cloud-files raises whatever its protocols raise
+        return Look(remarks=(f"no chunk could be looked into ({reason_of(error)}); {_ASSUMPTION}",))
+
+
+_ASSUMPTION = (
+    f"{VOXELS_A_SUPERVOXEL:,} voxels a supervoxel are assumed, which may be wrong by a factor of a few, and "
+    "with it all that follows"
+)
+
+
+def _look(checked: Checked, count: int) -> Look:
+    source, files = _source(checked)
+    plan, population = checked.plan, _population(checked)
+    if not population.chunks:
+        return Look(remarks=(f"there is no edge file to look into; {_ASSUMPTION}",))
+    sizes = _sizes(files, population.chunks) if files and count < len(population.chunks) else {}
+    measures = sizes or {chunk: float(_voxels(checked, chunk)) for chunk in population.chunks}
+    opened = population.chunks[:count]
+    largest = max(measures, key=lambda chunk: (measures[chunk], chunk)) if sizes else opened[0]
+    read = list(dict.fromkeys([*opened, largest]))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = dict(zip(read, pool.map(lambda one: seen_in(plan, one, source), read), strict=True))
+    seen = {
+        chunk: replace(answer, measure=measures[chunk])
+        for chunk, answer in answers.items()
+        if isinstance(answer, Seen)
+    }
+    failed = [answer for answer in answers.values() if not isinstance(answer, Seen)]
+    remarks = [f"of {len(answers)} chunks {len(failed)} cannot be built; the first: {failed[0]}"] if failed else []
+    scattered = [seen[chunk] for chunk in opened if chunk in seen]
+    found = None
+    if scattered:
+        found = looked(
+            checked.report,
+            Sample(
+                chunks=plan.total(2),
+                filled=population.filled,
+                filled_error=population.error,
+                measures=list(measures.values()),
+                places=[chunk.coords for chunk in measures],
+                by_size=bool(sizes),
+                seen=scattered,
+                largest=None if largest in opened else seen.get(largest),
+            ),
+        )
+    if found is None:
+        remarks.append(f"{len(scattered)} chunks were looked into, and no edge is in them; {_ASSUMPTION}")
+    return Look(found, tuple(remarks))
+
+
+@dataclass(frozen=True)
+class _Population:
+    """Chunks that have something, or may have, in a scattered order, the first of `filled`, which are known but for
+    an `error` relative to them."""
+
+    chunks: list[Chunk]
+    filled: float
+    error: float = 0.0
+
+
+def _population(checked: Checked) -> _Population:
+    plan, inventory = checked.plan, checked.inventory
+    total = plan.total(2)
+    if inventory.whole and inventory.looked:
+        inside = [chunk for chunk in inventory.with_edges if chunk in plan]
+        return _Population(_scattered(inside), len(inside))
+    if inventory.looked and total == inventory.chunks:
+        share = inventory.edges / inventory.looked
+        left = 1 - inventory.looked / total
+        error = sqrt((1 - share) / (share * inventory.looked) * left) if share else 0.0
+        return _Population(_scattered(inventory.with_edges), share * total, error)
+    some = islice(shuffled(total, total), MEASURED)
+    return _Population([plan.chunk_at(2, index) for index in some], total)
+
+
+def _scattered(chunks: Iterable[Chunk]) -> list[Chunk]:
+    every = list(chunks)
+    return [every[at] for at in islice(shuffled(len(every), len(every)), MEASURED)]
+
+
+def _source(checked: Checked) -> tuple[InputSource, InputFiles | None]:
+    """Where chunks are read from, and the edge files, if there are such."""
+    raw, plan = checked.input.raw, checked.plan
+    if raw is not None:
+        records = RecordFormat(raw.data_version, raw.resolution)
+        reader = CloudFilesRanges(plain_location(raw.agglomeration))
+        return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records)), None
+    given = folders_of(checked.dataset)
+    edges = InputFiles(given["edges"])
+    return ProcessedSource(edges, InputFiles(given["components"])), edges
+
+
+def _sizes(files: InputFiles, chunks: list[Chunk]) -> Mapping[Chunk, float]:
+    """The sizes of the chunks' edge files; nothing if those of all cannot be told, or are nothing."""
+    names = {edges_name(chunk): chunk for chunk in chunks}
+    found = files.sizes(list(names))
+    if len(found) < len(names) or not all(found.values()):
+        return {}
+    return {names[name]: float(size) for name, size in found.items()}
+
+
+def _voxels(checked: Checked, chunk: Chunk) -> int:
+    sides = zip(chunk.coords, checked.dataset.graph_config.CHUNK_SIZE, checked.volume.size, strict=True)
+    return prod(min(length, size - at * length) for at, length, size in sides)
