@@ -15,7 +15,7 @@ from shared.operate.replay import chosen, current_failures, replay
 from shared.plan.grid import Chunk
 from shared.run.control import go_on, pause
 from shared.run.messages import Message
-from shared.run.ports import Delivery
+from shared.run.ports import DEAD, Delivery
 from shared.work.outcomes import Outcome
 from shared.work.worker import Worker
 from tests.examples import examples
@@ -291,7 +291,10 @@ class Machine(RuleBasedStateMachine):
         """The messages in the queue."""
         queued = self.run.broker.waiting.items()
         return Counter(
-            Message.decode(message.data).chunk for layer, messages in queued if layer for message in messages
+            Message.decode(message.data).chunk
+            for layer, messages in queued
+            if layer != DEAD
+            for message in messages
         )
 
     def chosen(self, at: int) -> Chunk:
