@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.example.shards import shard
@@ -337,6 +337,12 @@ def values(source: RawAgglomeration, chunk: Chunk) -> Value:
     return (*(rows_of(getattr(edges, kind)) for kind in ("inside", "between", "cross")), parts_of(listed))
 
 
+def is_empty(data: bytes) -> bool:
+    """Whether a shard says, with the checksum that belongs to it, that it has no entry."""
+    at, length = struct.unpack_from("<QQ", data, 4)
+    return length == 4 and data[at : at + 4] == bytes(4)
+
+
 def damages(data: bytes, rng: random.Random) -> bytes:
     """One kind of damage or another."""
     kinds: list[Callable[[], bytes]] = [
@@ -353,8 +359,10 @@ def damages(data: bytes, rng: random.Random) -> bytes:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]))
+@example(seed=3526, version=2)
 def test_damage_of_every_kind(seed: int, version: int) -> None:
-    """Damage anywhere in any shard is a DataError with the file and the chunk, or changes nothing."""
+    """Damage anywhere in any shard is a DataError with the file and the chunk, or changes nothing. What nobody
+    could see is a header that says of a shard that it is empty, where four zeros are the checksum of nothing."""
     rng = random.Random(seed)
     raw = random_raw(seed, (2, 2, 1), version)
     files, form = raw.files(), RecordFormat(version, raw.resolution)
@@ -364,10 +372,11 @@ def test_damage_of_every_kind(seed: int, version: int) -> None:
     }
     for _ in range(10):
         name = rng.choice(sorted(files))
-        source = RawAgglomeration(MemoryRanges({**files, name: damages(files[name], rng)}), raw.grid, raw.ids, form)
+        damaged = damages(files[name], rng)
+        source = RawAgglomeration(MemoryRanges({**files, name: damaged}), raw.grid, raw.ids, form)
         for chunk, expected in right.items():
             try:
-                assert values(source, chunk) == expected
+                assert values(source, chunk) == expected or is_empty(damaged)
             except DataError as error:
                 assert (error.file, error.chunk) == (f"mem://raw/{name}", chunk)
 
