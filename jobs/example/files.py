@@ -15,7 +15,7 @@ import numpy as np
 
 from jobs.example.agglomeration import Agglomeration, chunk_faces
 from jobs.example.contacts import Contacts, Mask
-from jobs.example.params import RESOLUTION, VOXEL_OFFSET, ExampleParams
+from jobs.example.params import RESOLUTION, VOXEL_OFFSET, ExampleParams, Triple
 from jobs.example.supervoxels import Segments
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
@@ -26,26 +26,31 @@ WATERSHED, EDGES, COMPONENTS, TRUTH = "ws", "edges", "components", "truth.npz"
 """Names below an example's folder."""
 
 
+def new_volume(folder: Path, params: ExampleParams, block: Triple, compress: bool | None = None) -> Any:
+    """A precomputed segmentation (uint64) of an example's size, stored in blocks of so many voxels."""
+    from cloudvolume import CloudVolume  # imported here since it takes seconds
+
+    info = CloudVolume.create_new_info(
+        num_channels=1,
+        layer_type="segmentation",
+        data_type="uint64",
+        encoding="compressed_segmentation",
+        resolution=list(RESOLUTION),
+        voxel_offset=list(VOXEL_OFFSET),
+        volume_size=list(params.extent),
+        chunk_size=list(block),
+    )
+    volume: Any = CloudVolume(f"file://{folder.absolute()}", info=info, progress=False, compress=compress)
+    volume.commit_info()
+    return volume
+
+
 class WatershedVolume:
     """The precomputed segmentation (uint64) of a dataset, written a chunk at a time."""
 
     def __init__(self, folder: Path, params: ExampleParams) -> None:
-        from cloudvolume import CloudVolume  # imported here since it takes seconds
-
         self._params = params
-        info = CloudVolume.create_new_info(
-            num_channels=1,
-            layer_type="segmentation",
-            data_type="uint64",
-            encoding="compressed_segmentation",
-            resolution=list(RESOLUTION),
-            voxel_offset=list(VOXEL_OFFSET),
-            volume_size=list(params.extent),
-            chunk_size=list(params.chunk_size),
-        )
-        cloudpath = f"file://{folder.absolute() / WATERSHED}"
-        self._volume: Any = CloudVolume(cloudpath, info=info, progress=False, compress=False)
-        self._volume.commit_info()
+        self._volume = new_volume(folder / WATERSHED, params, params.chunk_size, compress=False)
 
     def write(self, chunk: Chunk, segments: Segments) -> None:
         """Store the ids of a chunk's voxels."""

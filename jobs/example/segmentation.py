@@ -16,8 +16,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from jobs.example.agglomeration import Agglomeration
-from jobs.example.files import TRUTH
-from jobs.example.params import RESOLUTION, VOXEL_OFFSET, ExampleParams
+from jobs.example.files import TRUTH, new_volume
+from jobs.example.params import ExampleParams
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 
@@ -62,8 +62,8 @@ def write_segmentation(watershed: Path, folder: Path, params: ExampleParams, dat
     before = uncut(data, cut[cut != 0])
     ids = np.concatenate([np.zeros(1, np.uint64), before.ids])[at].reshape(voxels.shape)
     objects = np.concatenate([np.zeros(1, np.uint64), before.objects])[at].reshape(voxels.shape)
-    _write(folder / FRAGMENTS, params, ids)
-    _write(folder / OBJECTS, params, objects)
+    for name, of_voxels in ((FRAGMENTS, ids), (OBJECTS, objects)):
+        new_volume(folder / name, params, BLOCK)[:, :, :] = np.asfortranarray(of_voxels)[..., None]
     supervoxels, of = _truth(params, ids, objects)
     np.savez(folder / TRUTH, supervoxel=supervoxels, object=of)
 
@@ -78,21 +78,3 @@ def _truth(params: ExampleParams, ids: npt.NDArray[Any], objects: npt.NDArray[An
         supervoxels.append(params.layout.node_ids(Chunk(1, *chunk.coords), 1, int(real.sum())))
         of.append(objects[box].ravel()[first[real]])
     return np.concatenate(supervoxels), np.concatenate(of)
-
-
-def _write(folder: Path, params: ExampleParams, voxels: npt.NDArray[Any]) -> None:
-    from cloudvolume import CloudVolume
-
-    info = CloudVolume.create_new_info(
-        num_channels=1,
-        layer_type="segmentation",
-        data_type="uint64",
-        encoding="compressed_segmentation",
-        resolution=list(RESOLUTION),
-        voxel_offset=list(VOXEL_OFFSET),
-        volume_size=list(params.extent),
-        chunk_size=list(BLOCK),
-    )
-    volume: Any = CloudVolume(f"file://{folder.absolute()}", info=info, progress=False)
-    volume.commit_info()
-    volume[:, :, :] = np.asfortranarray(voxels)[..., None]

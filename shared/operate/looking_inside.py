@@ -19,17 +19,15 @@ from shared.estimate.density import Density
 from shared.estimate.needs import ASSUMED, VOXELS_A_SUPERVOXEL
 from shared.estimate.sampled import Looked, Sample, Seen, looked
 from shared.inputs.edges import edges_name
-from shared.inputs.folder import InputFiles, plain_location
-from shared.inputs.raw.records import RecordFormat
-from shared.inputs.raw.source import RawAgglomeration
+from shared.inputs.folder import InputFiles
 from shared.inputs.reasons import reason_of
-from shared.inputs.source import InputSource, ProcessedSource, RawSource
+from shared.inputs.source import InputSource, ProcessedSource
 from shared.operate.check import Checked
 from shared.operate.one_chunk import seen_in
+from shared.operate.raw_sample import open_raw
 from shared.operate.which_input import folders_of
 from shared.plan.grid import Chunk
 from shared.plan.shuffle import shuffled
-from shared.ranges import CloudFilesRanges
 
 SAMPLE = 32
 """Chunks that are opened, unless somebody says how many."""
@@ -152,9 +150,7 @@ def _source(checked: Checked) -> tuple[InputSource, InputFiles | None]:
     """Where chunks are read from, and the edge files, if there are such."""
     raw, plan = checked.input.raw, checked.plan
     if raw is not None:
-        records = RecordFormat(raw.data_version, raw.resolution)
-        reader = CloudFilesRanges(plain_location(raw.agglomeration))
-        return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records)), None
+        return open_raw(plan, raw), None
     given = folders_of(checked.dataset)
     edges = InputFiles(given["edges"])
     return ProcessedSource(edges, InputFiles(given["components"])), edges

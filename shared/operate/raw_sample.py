@@ -25,15 +25,20 @@ CHUNKS = 12
 """Chunks that are read at most, scattered over the grid."""
 
 
+def open_raw(plan: Plan, raw: RawInput) -> RawSource:
+    """The raw output of a dataset, to look into before a run."""
+    reader = CloudFilesRanges(plain_location(raw.agglomeration))
+    records = RecordFormat(raw.data_version, raw.resolution)
+    return RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records))
+
+
 def raw_problems(plan: Plan, raw: RawInput) -> Found:
     """What is wrong with the raw output of a few chunks of a plan."""
     total = plan.grid.chunk_total(2)
     failed: list[DataError] = []
     read = 0
     try:
-        reader = CloudFilesRanges(plain_location(raw.agglomeration))
-        records = RecordFormat(raw.data_version, raw.resolution)
-        source = RawSource(RawAgglomeration(reader, plan.grid, plan.ids, records))
+        source = open_raw(plan, raw)
         for index in islice(shuffled(total, total), CHUNKS):
             read += 1
             try:

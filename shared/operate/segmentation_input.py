@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.errors import ConfigError, DataError, IngestError
+from shared.errors import ConfigError, DataError
 from shared.inputs.folder import plain_location
 from shared.inputs.present import content_of, holds_files
 from shared.inputs.reasons import reason_of
 from shared.inputs.volume import read_volume
-from shared.operate.which_input import AGGLOMERATION, Found, Place, WhichInput, folders_of, key_of, made_from
+from shared.operate.which_input import AGGLOMERATION, Found, Place, WhichInput, folders_of, key_of, look_at
 from shared.plan.config import Dataset
 from shared.plan.grid import Chunk, Grid
 from shared.plan.plan import MOST_TABLE_PARTS
@@ -161,16 +161,9 @@ def _decided(segmentation: Segmentation, wanted: MadeFrom, places: Mapping[str, 
 
 
 def _look(kind: str, folder: str, grid: Grid) -> Place:
-    try:
-        found = made_from(folder)
-        if kind == "watershed":
-            return Place(folder, content_of(folder, "info") is not None, found)
-        return Place(folder, holds_files(folder, kind, grid), found)
-    except IngestError as error:
-        return Place(folder, problem=str(error))
-    except Exception as error:  # cloud-files raises whatever its protocols raise
-        told = f"cannot be listed ({reason_of(error)}); check the path and that you may read it"
-        return Place(folder, problem=told)
+    if kind == "watershed":
+        return look_at(folder, lambda: content_of(folder, "info") is not None)
+    return look_at(folder, lambda: holds_files(folder, kind, grid))
 
 
 def _kind(key: str, location: str, facts: VolumeFacts, types: tuple[str, ...], channels: int) -> Found:

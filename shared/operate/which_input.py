@@ -10,7 +10,7 @@ refused where it is not. Files that are not of the same raw output are never wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,16 +85,23 @@ def key_of(kind: str) -> str:
 def look(dataset: Dataset, grid: Grid) -> dict[str, Place]:
     """What is in the folders of processed files, by kind; they are listed only where raw output is given, too."""
     listed = dataset.ingest_config.AGGLOMERATION is not None
-    found: dict[str, Place] = {}
-    for kind, folder in folders_of(dataset).items():
-        try:
-            found[kind] = Place(folder, listed and holds_files(folder, kind, grid), made_from(folder))
-        except IngestError as error:
-            found[kind] = Place(folder, problem=str(error))
-        except Exception as error:  # cloud-files raises whatever its protocols raise
-            told = f"cannot be listed ({reason_of(error)}); check the path and that you may read it"
-            found[kind] = Place(folder, problem=told)
-    return found
+
+    def holds(kind: str, folder: str) -> Callable[[], bool]:
+        return lambda: listed and holds_files(folder, kind, grid)
+
+    return {kind: look_at(folder, holds(kind, folder)) for kind, folder in folders_of(dataset).items()}
+
+
+def look_at(folder: str, holds: Callable[[], bool]) -> Place:
+    """What is in a folder that a run may write; `holds` says whether there is something that counts."""
+    try:
+        found = made_from(folder)
+        return Place(folder, holds(), found)
+    except IngestError as error:
+        return Place(folder, problem=str(error))
+    except Exception as error:  # cloud-files raises whatever its protocols raise
+        told = f"cannot be listed ({reason_of(error)}); check the path and that you may read it"
+        return Place(folder, problem=told)
 
 
 def made_from(folder: str) -> MadeFrom | None:

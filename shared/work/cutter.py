@@ -22,6 +22,7 @@ from shared.plan.segmentation import Segmentation
 from shared.run.ports import Storage
 from shared.run.record import RunRecord
 from shared.voxels.volume import VoxelVolume, begin_volume
+from shared.work.handoffs import stored
 from shared.work.inputs_of_run import OutputFolder
 
 
@@ -63,20 +64,10 @@ def open_cuts(record: RunRecord, scratch: Storage, tables: Tables | None) -> Seg
     def read(chunks: Collection[Chunk]) -> dict[Chunk, Cut]:
         # A chunk's edges and its components are asked for one after the other, of the same cuts.
         if set(chunks) != kept.keys():
-            found = stored(chunks)
+            found = stored(record, scratch, chunks, MissingCut)
             kept.clear()
-            kept.update(found)
+            kept.update({one: decode_cut(data, file, one) for one, (data, file) in found.items()})
         return dict(kept)
-
-    def stored(chunks: Collection[Chunk]) -> dict[Chunk, Cut]:
-        names = {record.handoff_name(chunk): chunk for chunk in chunks}
-        found: dict[Chunk, Cut] = {}
-        for name, data in scratch.get(list(names)).items():
-            file = f"{scratch.folder}/{name}"
-            if data is None:
-                raise MissingCut(names[name], file)
-            found[names[name]] = decode_cut(data, file, names[name])
-        return found
 
     return SegmentationSource(record.segmentation, record.plan, read, scratch.folder, tables)
 

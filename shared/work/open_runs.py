@@ -46,18 +46,20 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
 
     written = Written.of(record, output, lambda cut: OutputVolume.of(cut, output(cut.watershed)))
     scratch = graph_folder(backend, graph)
+    tables = open_tables(backend, record)
     cutter = sorter = None
     if record.segmentation is not None:
-        cutter = Cutter(record.segmentation, Volumes.of(record.segmentation), open_tables(backend, record))
+        cutter = Cutter(record.segmentation, Volumes.of(record.segmentation), tables)
         sorter = TableSorter(record, scratch, lambda folder: InputRanges(graph, folder, backend.ranges))
-    sources = Sources(open_inputs(backend, record), scratch, written, cutter, sorter)
+    sources = Sources(open_inputs(backend, record, tables), scratch, written, cutter, sorter)
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
 
 
-def open_inputs(backend: Backend, record: RunRecord) -> InputSource:
-    """The input of a run. What is remembered of raw output belongs to one opening, so it does not outlive a run."""
+def open_inputs(backend: Backend, record: RunRecord, tables: Tables | None) -> InputSource:
+    """The input of a run, with the `tables` of a segmentation. What is remembered of raw output belongs to one
+    opening, so it does not outlive a run."""
     if record.segmentation is not None:
-        return open_cuts(record, graph_folder(backend, record.graph), open_tables(backend, record))
+        return open_cuts(record, graph_folder(backend, record.graph), tables)
     if record.raw is None:
         return _open_files(backend, record)
     raw, plan = record.raw, record.plan
@@ -71,7 +73,7 @@ def open_written(backend: Backend, record: RunRecord) -> InputSource:
     as cuts may be gone when a run is over."""
     if record.segmentation is not None and set(WRITTEN) <= set(record.written):
         return _open_files(backend, record)
-    return open_inputs(backend, record)
+    return open_inputs(backend, record, open_tables(backend, record))
 
 
 def _open_files(backend: Backend, record: RunRecord) -> ProcessedSource:

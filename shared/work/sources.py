@@ -18,6 +18,7 @@ from shared.run.ports import Storage
 from shared.run.record import RunRecord
 from shared.table.cells import Cells
 from shared.work.cutter import Cutter
+from shared.work.handoffs import stored
 from shared.work.layer2_inputs import NO_EDGE_FILE, read_active
 from shared.work.prepared import prepared, prepared_parent
 from shared.work.table_sorter import TableSorter
@@ -119,31 +120,25 @@ class Sources:
         return Made(None, encode_handoff(prepared_parent(record, chunk, handoffs)))
 
     def _stored(self, record: RunRecord, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, tuple[bytes, str]]:
-        """The stored hand-offs of some chunks, each with its place; MissingHandOff."""
-        names = {record.handoff_name(one): one for one in of}
-        found: dict[Chunk, tuple[bytes, str]] = {}
-        for name, content in self.scratch.get(list(names)).items():
-            if content is None:
-                raise MissingHandOff(chunk, f"{self.scratch.folder}/{name}")
-            found[names[name]] = content, f"{self.scratch.folder}/{name}"
-        return found
+        """The hand-offs of some chunks, which `chunk` needs, each with its place; MissingHandOff."""
+        return stored(record, self.scratch, of, lambda _, file: MissingHandOff(chunk, file))
 
     def _build_parent(self, record: RunRecord, chunk: Chunk) -> Built:
         plan = record.plan
         children = plan.grid.children(chunk)
-        stored = self._stored(record, chunk, plan.dependencies(chunk))
+        found = self._stored(record, chunk, plan.dependencies(chunk))
 
         def file(of: Chunk) -> str:
-            return stored[of][1]
+            return found[of][1]
 
-        handoffs = {child: decode_handoff(*stored[child], child) for child in children}
+        handoffs = {child: decode_handoff(*found[child], child) for child in children}
         handed = [(child, handoff.nodes, file(child)) for child, handoff in handoffs.items()]
         outside: dict[tuple[Chunk, int], FaceMap] = {}
         for child, handoff in handoffs.items():
             for face, other in plan.grid.neighbours(child).items():
-                if face in handoff.faces and other in stored and other not in handoffs:
+                if face in handoff.faces and other in found and other not in handoffs:
                     back = opposite(face)
-                    outside[other, back] = decode_face_map(*stored[other], other, back)
+                    outside[other, back] = decode_face_map(*found[other], other, back)
                     handed.append((other, outside[other, back].new, file(other)))
         check_inside(plan.ids, handed)
         return build_parent(plan, chunk, handoffs, None if plan.test else outside)

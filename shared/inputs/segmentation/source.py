@@ -45,10 +45,8 @@ class _Ends:
     contacts: Contacts
 
     def chosen(self, which: Flags, affinities: Affinities) -> EdgeList:
-        """Some of them as edges, sorted by both ids."""
-        pairs = self.pairs[which]
-        order = np.lexsort([pairs[:, 1], pairs[:, 0]])
-        return EdgeList(pairs[order], affinities[which][order], self.contacts.areas[which][order])
+        """Some of them as edges."""
+        return EdgeList(self.pairs[which], affinities[which], self.contacts.areas[which])
 
 
 @dataclass(frozen=True)
@@ -106,10 +104,9 @@ class SegmentationSource:
             between.append(ends.chosen(~cut_apart, self._affinities(ends)))
             cross.append(ends.chosen(cut_apart, np.full(len(ends.pairs), np.inf, np.float32)))
             touched.append(through.pairs[:, 0])
-        alone = np.ones(own.count + 1, dtype=bool)
-        alone[np.concatenate(touched)] = False
-        alone[0] = False
-        lonely = _ids(ids, own)[alone[1:]]
+        alone = np.ones(own.count, dtype=bool)
+        alone[np.concatenate(touched).astype(np.int64) - 1] = False
+        lonely = _ids(ids, own)[alone]
         everything = np.ones(len(inside.pairs), dtype=bool)
         within = [inside.chosen(everything, self._affinities(inside)), _with_themselves(lonely)]
         return ChunkEdges(inside=_joined(within), between=_joined(between), cross=_joined(cross))
