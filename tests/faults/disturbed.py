@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from shared.operate.queueing import resume
+from shared.operate.replay import replay
 from shared.plan.grid import Chunk
 from shared.plan.plan import Plan
 from shared.run.done import is_finished
@@ -55,6 +57,16 @@ class DisturbedRun(MemoryRun):
         """Another name for each worker."""
         self.lives += 1
         return f"worker {self.lives}"
+
+    def mended(self, again: Callable[..., object]) -> None:
+        """Lifts all faults and tries `again`, by `resume` or `replay`; nobody crashes any more."""
+        self.script.points.clear()
+        queue = self.broker.open([])
+        if again is resume:
+            resume(self.record, self.scratch, self.completion, queue)
+        else:
+            replay(self.record, self.completion, queue, self.completion.failures(), "now")
+        assert self.live_on() == 0
 
     def live(self) -> bool:
         """One worker's life, until it finds nothing to do; True if it crashed, and its lease ended."""

@@ -186,13 +186,7 @@ def test_poisoned(at: str, point: Point, again: Callable[..., object], undisturb
     assert (failure.chunk, failure.attempts) == (chunk, MAX_ATTEMPTS)
     assert run.done() == expected(run.record, script, give_up=MAX_ATTEMPTS).done
     assert run.notes() == [False, False, False] and not run.finished
-    run.script.points.clear()
-    queue = run.broker.open([])
-    if again is resume:
-        resume(run.record, run.scratch, run.completion, queue)
-    else:
-        replay(run.record, run.completion, queue, run.completion.failures(), "now")
-    assert run.live_on() == 0
+    run.mended(again)
     as_if_nothing_had_been(run, undisturbed)
 
 

@@ -196,13 +196,7 @@ def visible(chunk: Chunk, wanted: Expected) -> list[Chunk]:
 
 def mended(run: DisturbedRun, again: Callable[..., object], undisturbed: RawTable) -> None:
     """Lifts the fault, tries again and checks that the run ends as if nothing had been."""
-    run.script.points.clear()
-    queue = run.broker.open([])
-    if again is resume:
-        resume(run.record, run.scratch, run.completion, queue)
-    else:
-        replay(run.record, run.completion, queue, run.completion.failures(), "now")
-    assert run.live_on() == 0
+    run.mended(again)
     assert run.finished and run.raw_table() == undisturbed
     assert failed(run) == []
 

@@ -115,7 +115,7 @@ def test_crash_while_preparing(
 @pytest.mark.parametrize("again", [resume, replay])
 @pytest.mark.parametrize("point", WRITING[:2], ids=lambda point: point.name)
 def test_files_that_cannot_be_written(
-    point: Point, again: object, undisturbed: tuple[RawTable, dict[str, dict[str, bytes]]]
+    point: Point, again: Callable[..., object], undisturbed: tuple[RawTable, dict[str, dict[str, bytes]]]
 ) -> None:
     """A chunk whose files cannot be written ends in the failures; until that is mended nothing says that all files
     are there, and no row of that chunk is written."""
@@ -126,13 +126,7 @@ def test_files_that_cannot_be_written(
     assert (failure.chunk, failure.attempts) == (chunk, MAX_ATTEMPTS)
     assert run.notes() == [False, False] and not run.finished
     assert not any(PLAN.ids.chunk_of(int(key)) == chunk for key in run.raw_table() if key.isdigit())
-    run.script.points.clear()
-    queue = run.broker.open([])
-    if again is resume:
-        resume(run.record, run.scratch, run.completion, queue)
-    else:
-        replay(run.record, run.completion, queue, run.completion.failures(), "now")
-    assert run.live_on() == 0
+    run.mended(again)
     assert run.finished and (run.raw_table(), run.files()) == undisturbed
     assert run.notes() == [True, True] and current_failures(run.record, run.completion) == []
 
