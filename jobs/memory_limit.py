@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import resource
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -64,17 +65,23 @@ def need_room() -> None:
 
 
 class ProcessMeter:
-    """The most memory that this process held since `start`; answers `shared.work.attempt.Meter`."""
+    """The most memory that this process held since `start`, and its CPU; answers `shared.work.attempt.Meter`."""
 
     def __init__(self, process: Path = SELF) -> None:
         self._process = process
+        self._cpu = 0.0
 
     def start(self) -> None:
         """Has the kernel begin anew; where it refuses, the peak is that of the whole life."""
+        self._cpu = time.process_time()
         try:
             (self._process / "clear_refs").write_text("5")
         except OSError:
             return
+
+    def cpu_seconds(self) -> float:
+        """Of all threads of this process."""
+        return time.process_time() - self._cpu
 
     def peak_mb(self) -> float | None:
         """In MiB; None where /proc has no such number."""

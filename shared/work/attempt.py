@@ -7,6 +7,7 @@ chunk that takes its worker with it is seen by those who come after.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import Protocol
 from shared.classify import Classifier, Classify, Kind
 from shared.errors import LeaseLost, MessageError
 from shared.run.done import is_done
+from shared.run.facts import Facts
 from shared.run.messages import Message
 from shared.run.ports import Delivery, Failure, Queue
 from shared.timestamps import now
@@ -22,6 +24,7 @@ from shared.work import failures
 from shared.work.aside import Aside
 from shared.work.failures import killed_too_often
 from shared.work.outcomes import COUNTED, OUTCOME_OF, Outcome
+from shared.work.saying import Saying
 from shared.work.steps import OpenRun, complete, work_on
 
 
@@ -33,13 +36,16 @@ class Runs(Protocol):
 
 
 class Meter(Protocol):
-    """Measures the memory of one attempt."""
+    """Measures the memory and the CPU of one attempt."""
 
     def start(self) -> None:
         """Begins to measure."""
 
     def peak_mb(self) -> float | None:
         """The most that the process held since, in MiB; None where that cannot be known."""
+
+    def cpu_seconds(self) -> float:
+        """The seconds of CPU that the process took since."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Attempts:
     aside: Aside
     meter: Meter | None = None
     classify: Classify = field(default_factory=Classifier)
+    saying: Saying | None = None
     _noted: bool = False
 
     def make(self, delivery: Delivery, begun: str) -> Result:
@@ -163,9 +170,12 @@ class Attempts:
             queued = complete(run, chunk, self.queue, 0.0, known=True)
             outcome = Outcome.ALREADY_DONE
         else:
+            if self.saying:
+                self.saying.begins(completion, chunk, int(time.time() * 1000))
             if self.meter:
                 self.meter.start()
-            done = work_on(run, chunk, self.queue, self.clock, check)
+            who = Facts(attempt=delivery.attempt, worker=self.name)
+            done = work_on(run, chunk, self.queue, self.clock, check, who, self._measured)
             queued = done.queued
             outcome = Outcome.DONE
             told = {"seconds": round(done.seconds, 4), "rows": done.rows, "bytes": done.handoff_bytes}
@@ -198,6 +208,11 @@ class Attempts:
         outcome = Outcome.DEAD if failure is None or failure.dead else result.outcome
         fields = {**result.fields, "attempts": count, **self._peak()}
         return replace(result, outcome=outcome, fields=fields, failed_attempts=count)
+
+    def _measured(self, facts: Facts) -> Facts:
+        if self.meter is None:
+            return facts
+        return replace(facts, cpu=round(self.meter.cpu_seconds(), 4), peak_mb=round(self.meter.peak_mb() or 0.0, 1))
 
     def _peak(self) -> dict[str, object]:
         peak = self.meter.peak_mb() if self.meter else None

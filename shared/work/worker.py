@@ -25,6 +25,7 @@ from shared.timestamps import now
 from shared.work.aside import Aside
 from shared.work.attempt import Attempts, Meter, Result, Runs, of_error
 from shared.work.outcomes import HANDLING, PASSED_OVER, WAITING, Answer, Outcome
+from shared.work.saying import Saying
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._aside = Aside(self.clock)
+        self._saying = Saying(self.name, self.clock)
 
     def run(self, idle_seconds: float, poll_seconds: float = 1.0) -> int:
         """Works until stopped, or until nothing came that could be worked on for `idle_seconds`; the number of
@@ -96,7 +98,9 @@ class Worker:
 
     def handle(self, delivery: Delivery) -> Outcome:
         """Does what one delivery asks for, and answers it; what became of it."""
-        attempts = Attempts(self.queue, self.runs, self.name, self.clock, self._aside, self.meter, self.classify)
+        attempts = Attempts(
+            self.queue, self.runs, self.name, self.clock, self._aside, self.meter, self.classify, self._saying
+        )
         result = self._held(delivery, attempts)
         result = self._answered(delivery, result)
         self._tell(attempts.settle, result)

@@ -465,6 +465,9 @@ def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> N
         def peak_mb(self) -> float:
             return 12.345
 
+        def cpu_seconds(self) -> float:
+            return 0.25
+
     caplog.set_level("INFO")
     worker = replace(worker_for(run), meter=Gauge())
     worker.handle(spy(run, *CHUNK))
@@ -474,6 +477,9 @@ def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> N
     assert (done.getMessage(), failed.getMessage()) == ("chunk.done", "chunk.failed")
     assert fields(done).keys() >= {"graph", "run", "layer", "chunk", "attempt", "seconds", "rows", "bytes"}
     assert (fields(done)["peak_mb"], fields(done)["layer"], fields(failed)["error"]) == (12.3, 2, "DataError")
+    parent = run.record.plan.dependents(Chunk(*CHUNK))[0]
+    noted = run.completion.look([parent])[parent].facts[run.record.plan.bits(parent)[Chunk(*CHUNK)]]
+    assert (noted.peak_mb, noted.cpu, noted.rows, noted.attempt) == (12.3, 0.25, fields(done)["rows"], 1)
     assert isinstance(failed.__dict__["error"], DataError)
 
 
