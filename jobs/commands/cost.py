@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from jobs.console import command, graph_option, json_option, open_run, running_backend
 from jobs.output import put_json, put_rows, say
 from jobs.paths import PRICES
+from shared.dispatch.round import read_fleets
 from shared.estimate.prices import load_prices
 from shared.estimate.spent import layer_rows
 from shared.gcp.backend import GoogleBackend
@@ -25,18 +26,42 @@ def cost(graph: str, as_json: bool) -> None:
     run = open_run(graph)
     assert isinstance(run.backend, GoogleBackend)
     prices = load_prices(PRICES)
-    settled = run.books.settle(prices)
+    paid, told = _paid(run.backend, run)
+    settled = run.books.settle(prices, paid)
     if as_json:
         put_json(_as_json(settled))
         return
     oldest, newest = prices.dates()
     say(_headline(run, settled))
     put_rows(layer_rows(settled.kept.expected, settled.account.layers))
-    for remark in _remarks(run, settled):
+    for remark in [*_remarks(run, settled), *filter(None, [told])]:
         say(f"- {remark}")
     said = "what such a run costs in the cloud" if run.backend.project is None else "what it cost"
     say(f"\n{said}, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
     put_rows(settled.cost.as_rows(), texts=(0, 1))
+
+
+def _paid(backend: GoogleBackend, run: Run) -> tuple[tuple[float, float] | None, str]:
+    """The vCPU-seconds and GiB-seconds of the tasks of a project since a run was begun, by Cloud Run's own records,
+    and where they are from; nothing without a project, or where they cannot be read, which is said."""
+    if backend.project is None:
+        return None, ""
+    try:
+        fleets = read_fleets(backend.storage(backend.scratch))
+        begun, ended = run.books.span()
+        layers = set(run.record.plan.layers)
+        jobs = backend.jobs()
+        seconds = [(fleet, jobs.seconds(fleet.job, begun, ended)) for fleet in fleets if layers & set(fleet.layers)]
+    except Exception as error:
+        return (
+            None,
+            f"Cloud Run's records of tasks cannot be read ({error}), so tasks are those of the chunks' seconds",
+        )
+    cpu = sum(fleet.cpu * ran for fleet, ran in seconds)
+    memory = sum(fleet.memory_gib * ran for fleet, ran in seconds)
+    hours = sum(ran for _, ran in seconds)
+    told = f"tasks ran {duration(hours, 1)} in that time by Cloud Run's own records, on work of other graphs too"
+    return (cpu, memory), told
 
 
 def _headline(run: Run, settled: Settled) -> str:

@@ -6,6 +6,7 @@ cannot be written.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from shared.estimate.needs import needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices
 from shared.estimate.spent import Cost, Expected, cost
-from shared.operate.account import Account, account
+from shared.operate.account import Account, account, facts_of
 from shared.operate.check import Checked
 from shared.operate.kept import Kept, folder_of, keep, read_kept
 from shared.operate.looking_inside import look_inside
@@ -53,6 +54,12 @@ class Books:
         kept = Kept.begun(self.record, Expected(needed, operations(checked.report)))
         keep(folder_of(self.progress), kept)
         return kept
+
+    def span(self) -> tuple[float, float]:
+        """When the run was begun and when its last chunk was done, or this moment, in seconds since 1970."""
+        top = facts_of(self.record.plan, self.completion, self.record.plan.top.layer, records=1)
+        ended = max((one.ended_ms / 1000 for one in top), default=time.time())
+        return self.record.timestamp_ms / 1000, ended
 
     def kept(self) -> Kept:
         """What is kept of the run, or of a run of which nothing is what its record says."""
