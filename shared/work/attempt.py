@@ -22,8 +22,9 @@ from shared.run.ports import Delivery, Failure, Queue
 from shared.timestamps import now
 from shared.work import failures
 from shared.work.aside import Aside
+from shared.work.crowd import Crowd
 from shared.work.failures import killed_too_often
-from shared.work.outcomes import COUNTED, OUTCOME_OF, Outcome
+from shared.work.outcomes import COUNTED, OUTCOME_OF, TAKEN_BACK, Outcome
 from shared.work.saying import Saying
 from shared.work.steps import OpenRun, complete, work_on
 
@@ -81,6 +82,7 @@ class Attempts:
     meter: Meter | None = None
     classify: Classify = field(default_factory=Classifier)
     saying: Saying | None = None
+    crowd: Crowd = field(default_factory=Crowd)
     _noted: bool = False
 
     def make(self, delivery: Delivery, begun: str) -> Result:
@@ -131,14 +133,17 @@ class Attempts:
             return Result(Outcome.PAUSED, known | {"paused": run.control.paused})
         token = f"{begun} on {self.name}, delivery {delivery.attempt}" if delivery.attempt > 1 else ""
         attempt = failures.Attempt(message.chunk, self.name, token)
-        try:
-            outcome, told = self._work(delivery, message, run, attempt)
-            return Result(outcome, known | told)
-        except Exception as error:
-            # Anything at all may go wrong in a build; the table of kinds says what follows.
-            return self._ended(
-                Result(OUTCOME_OF[self.classify(error)], known | of_error(error), error, run, attempt)
-            )
+        with self.crowd.place() as place:
+            try:
+                outcome, told = self._work(delivery, message, run, attempt)
+                return Result(outcome, known | told)
+            except Exception as error:
+                # Anything at all may go wrong in a build; the table of kinds says what follows.
+                result = Result(OUTCOME_OF[self.classify(error)], known | of_error(error), error, run, attempt)
+            if result.outcome is Outcome.MEMORY and place.crowded:
+                self.crowd.narrow = True
+                return result.ended(Outcome.CROWDED)
+            return self._ended(result)
 
     def settle(self, result: Result) -> None:
         """Takes back that an attempt was begun, once it was given up in order; as well as it can."""
@@ -147,7 +152,7 @@ class Attempts:
             return
         if result.outcome in (Outcome.UNREACHABLE, Outcome.BLOCKED) and not result.quiet:
             self.note(result)
-        elif attempt.token and result.outcome in (Outcome.GIVEN_BACK, Outcome.LOST, Outcome.BLOCKED):
+        elif attempt.token and result.outcome in TAKEN_BACK:
             run.completion.change_failure(attempt.chunk, lambda before: failures.ended(before, attempt))
 
     def _work(
