@@ -84,9 +84,9 @@ run "the_table_takes_so_many_tasks" {
 run "overrides" {
   command = plan
   variables {
-    machine = { memory_gib = 1, growth = 3, max_memory_gib = 20 }
-    fleet   = { start = 4, factor = 3, period = 120, max = 2000, fall = 8 }
-    task    = { timeout_hours = 6, max_retries = 0 }
+    machine       = { memory_gib = 1, growth = 3, max_memory_gib = 20 }
+    fleet         = { start = 4, factor = 3, period = 120, max = 2000, fall = 8 }
+    task          = { timeout_hours = 6, max_retries = 0 }
     layer_at_once = { "2" = 8, "3" = 4, "6" = 8 }
     by_layer = {
       "6" = { at_once = 3 }
