@@ -30,8 +30,8 @@ from tests.benchmarks.inputs import TIMESTAMP_MS, sources_of
 from tests.benchmarks.measure import Spent, cpu_of, show
 
 PEERS = {2: 63.6 / 1.0, 3: 197.7 / 1.3}
-"""Today's builders, in times the floor: 63.6 and 197.7 s (schema 2, 3) for this example, in one run on one machine with
-a floor of 1.0 and 1.3 s, without their queue."""
+"""Today's builders, in times the floor: 63.6 and 197.7 s (schema 2, 3) for this example, in one run on one machine
+with a floor of 1.0 and 1.3 s, without their queue."""
 PEERS_WHEN = "2026-11"
 IN_FLIGHT = 4
 
@@ -198,7 +198,8 @@ def measure(
             f"{summary['times_floor']:.2f} times the floor, "
             f"{summary['times_floor_cpu']:.2f} times by CPU of both;\n"
             f"today's builders {PEERS[schema]:.0f} times the floor ({PEERS_WHEN}), so "
-            f"{summary['times_faster_than_peers']:.0f} times as fast as they; {summary['bytes_a_row']:.0f} bytes a row; emulator's CPU {taken:.2f} s;\n"
+            f"{summary['times_faster_than_peers']:.0f} times as fast as they;\n"
+            f"{summary['bytes_a_row']:.0f} bytes a row; emulator's CPU {taken:.2f} s; "
             f"above layer 2: {summary['above_layer_2_share_cpu']:.0%} of layer 2's CPU",
         )
         found[f"schema{schema}"] = {"layers": table_rows, **summary}
