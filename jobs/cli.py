@@ -20,6 +20,7 @@ with entry.importing(__name__):
     from jobs.commands.failures import discard, failed, replay
     from jobs.commands.ingest import ingest, layer
     from jobs.commands.plan import plan
+    from jobs.commands.sample import sample
     from jobs.commands.show import show
     from jobs.commands.status import status
     from jobs.commands.upgrade import upgrade
@@ -41,7 +42,7 @@ def cli() -> None:
 
 
 for command in (
-    *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
+    *(ingest, plan, sample, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
     *(failed, replay, discard, pause, resume, cost, runs, completion),
 ):
     cli.add_command(command)
