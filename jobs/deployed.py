@@ -76,8 +76,8 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anywa
 
 def small_machines(fleets: list[Fleet], checked: Checked, sample: Measured | None = None) -> list[str]:
     """The layers whose tasks have less memory than their largest chunk may need, by a look into the input as
-    `tfvars` has one, and what was sampled. The need is an estimate, so nothing is refused for it: a chunk that really
-    has too little room ends in the dead letters."""
+    `tfvars` has one, and what was sampled. The need is an estimate, so nothing is refused for it: a chunk that
+    really has too little room ends in the dead letters."""
     look = look_inside(checked, kept=sample)
     needed = needs(checked.report, look.high, look.paces)
     given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}

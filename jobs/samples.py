@@ -1,7 +1,7 @@
 """Where what was sampled of a dataset is kept on this machine, for every plan of it: build/samples/NAME.json.
 
-By the name of the dataset's file, as a sample is of a dataset and serves all graphs of it. Invariants: a sample that
-is of another configuration, or cannot be understood, is not used, and whoever asks is told.
+By the name of the dataset's file, as a sample is of a dataset and serves all graphs of it. Invariants: a sample
+that is of another configuration, or cannot be understood, is not used, and whoever asks is told.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a few chunks took that were built for real, and what follows from it for all: the pace of their layers.
 
 CPU and memory are compared with what the constants of `shared.estimate.needs` say of the very same chunks, so what
-a layer takes is scaled by this machine and these data. How long inputs are waited for counts only from where workers
-run: from a desk everything is far. Invariants: plain values, which JSON can hold; a chunk that could not be built
-counts for nothing but its sentence.
+a layer takes is scaled by this machine and these data. How long inputs are waited for counts only from where
+workers run: from a desk everything is far. Invariants: plain values, which JSON can hold; a chunk that could not
+be built counts for nothing but its sentence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A sample that was built belongs to the dataset as it was: what a kept one is known by.
 
-Invariants: whatever decides what is in a chunk, or what its job does, is in the fingerprint; whatever does not (names
-of graphs, tables and projects, whether a test is planned) is not. That files were changed under the same names it
-cannot know: a sample says when it was made.
+Invariants: whatever decides what is in a chunk, or what its job does, is in the fingerprint; whatever does not
+(names of graphs, tables and projects, whether a test is planned) is not. That files were changed under the same
+names it cannot know: a sample says when it was made.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A few chunks are built for real, as `chunk-local` builds one, to be thrown away: what one takes here, measured.
 
-A run need not have been begun: everything that a job would leave stays in memory, and goes before the next chunk. A
-chunk of layer 2 of a segmentation needs its own cut and those behind its faces, so it costs up to seven cuts, each
-of which is measured, too. Before the first chunk one job is done that is not counted, so that imports and connections
-are no part of what a chunk takes; what the process holds then is what peaks are compared with.
+A run need not have been begun: everything that a job would leave stays in memory, and goes before the next chunk.
+A chunk of layer 2 of a segmentation needs its own cut and those behind its faces, so it costs up to seven cuts,
+each of which is measured, too. Before the first chunk one job is done that is not counted, so that imports and
+connections are no part of what a chunk takes; what the process holds then is what peaks are compared with.
 
 Invariants: nothing is written; the same chunks are built each time. What cannot be built is told of, and the others
 count.
@@ -133,21 +133,22 @@ class Sampling:
         self._before = self.instruments.meter.peak_mb()
 
     def _taken(self, chunk: Chunk) -> Taken:
-        jobs = []
-        around = self._cuts_around(chunk)
-        for cut in around:
-            job, handoff = self._measured(cut, self._sources)
-            pieces = decode_cut(handoff, "a cut of this sample", cut).count
-            jobs.append(replace(job, supervoxels=pieces))
-            self._sources.scratch.put(self.record.handoff_name(cut), handoff)
-        if cuts_alone(self.record):
-            return Taken(chunk, tuple(jobs))
-        # What was read is kept, so that to count what is in the chunk nothing is read again.
-        sources = replace(self._sources, inputs=Remembered(self._sources.inputs))
-        job, _ = self._measured(chunk, sources)
-        seen = seen_in(self.record.plan, chunk, sources.inputs)
-        for cut in around:
-            self._sources.scratch.put(self.record.handoff_name(cut), b"")
+        around, jobs = self._cuts_around(chunk), list[Job]()
+        try:
+            for cut in around:
+                job, handoff = self._measured(cut, self._sources)
+                pieces = decode_cut(handoff, "a cut of this sample", cut).count
+                jobs.append(replace(job, supervoxels=pieces))
+                self._sources.scratch.put(self.record.handoff_name(cut), handoff)
+            if cuts_alone(self.record):
+                return Taken(chunk, tuple(jobs))
+            # What was read is kept, so that to count what is in the chunk nothing is read again.
+            sources = replace(self._sources, inputs=Remembered(self._sources.inputs))
+            job, _ = self._measured(chunk, sources)
+            seen = seen_in(self.record.plan, chunk, sources.inputs)
+        finally:
+            for cut in around:
+                self._sources.scratch.put(self.record.handoff_name(cut), b"")
         if not isinstance(seen, Seen):
             raise seen
         return Taken(chunk, (*jobs, replace(job, supervoxels=seen.supervoxels)), seen)

@@ -167,7 +167,8 @@ def dropped(written: Written, segmentation: Segmentation | None, tally: Tally) -
 
 @dataclass(frozen=True)
 class TimedBackend:
-    """Answers `shared.run.backend.Backend`, with what is read of a dataset timed; `inner` keeps the rest in memory."""
+    """Answers `shared.run.backend.Backend`, with what is read of a dataset timed; `inner` keeps the rest in
+    memory."""
 
     inner: Backend
     tally: Tally
