@@ -206,7 +206,7 @@ def test_a_meter_that_says_nothing(tmp_path: Path) -> None:
     """Without /proc memory is as assumed, and the report says that it is not known."""
     checked = OnDisk.write(tmp_path, shaped_volume((2, 2, 1), dense)).check()
     machine = Machine(checked)
-    machine.peak_mb = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    machine.peak_mb = lambda: None  # type: ignore[assignment,return-value]
     sample = kept(checked, sampled(checked, 4, machine))
     assert paces(checked.report, sample)[2].memory == 1.0
     assert "not known" in job_rows(sample)[1]
@@ -221,7 +221,7 @@ def test_what_is_kept_can_be_read(tmp_path: Path) -> None:
     sample = kept(checked, sampled(checked, 3))
     fields = json.loads(json.dumps(sample.fields()))
     assert Measured.read(fields) == sample
-    damaged = [
+    damaged: list[object] = [
         None,
         [],
         {},
