@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import ceil, prod
+from statistics import fmean, linear_regression, pstdev
 from typing import Any
 
 from shared.estimate import cuts
@@ -22,9 +23,9 @@ from shared.estimate.needs import (
     cut_costs,
     layer2_costs,
 )
-from shared.estimate.pace import Pace, Paces
+from shared.estimate.pace import JobCosts, Pace, Paces
 from shared.estimate.report import PlanReport, Triple
-from shared.estimate.sampled import Seen
+from shared.estimate.sampled import FEW, Seen
 from shared.timestamps import duration
 
 VERSION = 1
@@ -136,7 +137,7 @@ def _pace(report: PlanReport, measured: Measured, jobs: Sequence[Job]) -> Pace:
     costs = [
         layer2_costs(report) if job.layer == 2 else cut_costs(report, voxels(report, job.chunk)) for job in jobs
     ]
-    assumed = sum(cost.seconds_of(job.supervoxels) for cost, job in zip(costs, jobs, strict=True))
+    fixed, each = _cpu(jobs, costs)
     grown = [
         (job.grown_bytes, cost.bytes_of(job.supervoxels))
         for cost, job in zip(costs, jobs, strict=True)
@@ -144,11 +145,29 @@ def _pace(report: PlanReport, measured: Measured, jobs: Sequence[Job]) -> Pace:
     ]
     waited = sum(job.spent(INPUTS).seconds for job in jobs) / len(jobs)
     return Pace(
-        cpu=sum(job.cpu_seconds for job in jobs) / assumed,
+        cpu=fixed,
+        each_cpu=each,
         memory=sum(took for took, _ in grown) / sum(cost for _, cost in grown) if grown else 1.0,
         least_bytes=max((took for took, _ in grown), default=0.0),
         reading_seconds=waited if measured.inside else None,
     )
+
+
+def _cpu(jobs: Sequence[Job], costs: Sequence[JobCosts]) -> tuple[float, float]:
+    """CPU of jobs for themselves, and for each supervoxel, in what is assumed.
+
+    By least squares where enough jobs differ in size; else, or where that makes no sense, both in the proportion of
+    the sums. Either way what the mean job takes is what was measured.
+    """
+    took = [job.cpu_seconds for job in jobs]
+    assumed = sum(cost.seconds_of(job.supervoxels) for cost, job in zip(costs, jobs, strict=True))
+    both = sum(took) / assumed
+    parts = [cost.cpu[1] * job.supervoxels for cost, job in zip(costs, jobs, strict=True)]
+    if len(jobs) < FEW or not pstdev(parts):
+        return both, both
+    each, constant = linear_regression(parts, took)
+    fixed = constant / fmean(cost.cpu[0] for cost in costs)
+    return (fixed, each) if fixed > 0 and each > 0 else (both, both)
 
 
 def voxels(report: PlanReport, chunk: Triple) -> int:
@@ -165,7 +184,10 @@ def replaced(measured: Measured, of: Paces) -> list[str]:
         + (f" from {len(measured.of(1)):,} cuts" if measured.of(1) else "")
     ]
     for layer, pace in sorted(of.items()):
-        told = f"layer {layer} takes {pace.cpu:.2f} times the CPU and {pace.memory:.2f} times the memory"
+        cpu = f"{pace.cpu:.2f} times the CPU"
+        if pace.each_cpu != pace.cpu:
+            cpu = f"{pace.cpu:.2f} times the CPU for a job, {pace.each_cpu:.2f} times for a supervoxel,"
+        told = f"layer {layer} takes {cpu} and {pace.memory:.2f} times the memory"
         waits = "" if pace.reading_seconds is None else f", and waits {pace.reading_seconds:.2f} s for its inputs"
         lines.append(f"{told} that is assumed of such chunks{waits}; the estimate has what was measured")
     return lines

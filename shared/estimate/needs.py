@@ -261,7 +261,7 @@ def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: in
     return LayerNeeds(
         layer=2,
         chunks=layer.chunks,
-        cpu_seconds=layer.chunks * AROUND_CPU + pace.cpu * (layer.chunks * costs.cpu[0] + total * costs.cpu[1]),
+        cpu_seconds=layer.chunks * AROUND_CPU + pace.seconds_of(layer.chunks, costs, total),
         wait_seconds=_waits(layer, queued) + waits,
         memory_gib=_gib(_most(costs, pace, each * min(density.densest, layer.chunks))),
         rows=total * density.rows,

@@ -34,11 +34,18 @@ class Pace:
     """What the jobs of a layer were measured to take, in what they are assumed to."""
 
     cpu: float = 1.0
+    """Of a job for itself."""
+    each_cpu: float = 1.0
+    """Of each of its supervoxels."""
     memory: float = 1.0
     least_bytes: float = 0.0
     """Memory of the largest that was measured: the largest of all has no less."""
     reading_seconds: float | None = None
     """How long a job waits for its inputs; None for as long as assumed."""
+
+    def seconds_of(self, jobs: float, costs: JobCosts, supervoxels: float) -> float:
+        """CPU of so many jobs with so many supervoxels in all."""
+        return self.cpu * jobs * costs.cpu[0] + self.each_cpu * supervoxels * costs.cpu[1]
 
     def waits(self, assumed: float) -> float:
         """Seconds that a job waits for its inputs."""

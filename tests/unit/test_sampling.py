@@ -17,7 +17,7 @@ import pytest
 from jobs.example import ExampleParams, make_example
 from shared.errors import DataError
 from shared.estimate.measured import FILES, INPUTS, ROWS, Job, Measured, job_rows, paces, service_rows
-from shared.estimate.needs import needs_of_range
+from shared.estimate.needs import layer2_costs, needs_of_range
 from shared.gcp.bigtable.wire import encode_rows
 from shared.inputs.folder import InputFiles
 from shared.operate import sampling as module
@@ -253,6 +253,28 @@ def test_of_which_dataset(tmp_path: Path) -> None:
         data.check(EDGES="./other"),
     ]
     assert same not in {fingerprint(one) for one in others}
+
+
+def test_jobs_that_differ_tell_what_each_supervoxel_takes(tmp_path: Path) -> None:
+    """Of eight or more jobs; of fewer, of equal ones, and where it would come to less than nothing, in
+    proportion."""
+    checked = OnDisk.write(tmp_path, shaped_volume((2, 2, 1), dense)).check()
+    few = [Job(2, (0, 0, 0), many, 0, 10, 0.1, 0.02 + many * 4e-6) for many in range(100, 1700, 200)]
+    cases = {
+        (5.0, 4 / 1.1): few,
+        (): few[1:],
+        (0.5, 0.5): [replace(job, supervoxels=100, cpu_seconds=0.5 * (0.004 + 1.1e-4)) for job in few],
+        (0,): [replace(job, cpu_seconds=1e-5 * job.supervoxels) for job in few],
+    }
+    for wanted, jobs in cases.items():
+        pace = paces(checked.report, replace(kept(checked, []), jobs=tuple(jobs)))[2]
+        if len(wanted) == 2:
+            assert (pace.cpu, pace.each_cpu) == pytest.approx(wanted)
+        else:
+            assert pace.cpu == pace.each_cpu > 0
+        costs = layer2_costs(checked.report)
+        supervoxels, took = sum(job.supervoxels for job in jobs), sum(job.cpu_seconds for job in jobs)
+        assert pace.seconds_of(len(jobs), costs, supervoxels) == pytest.approx(took)
 
 
 def test_a_job_of_no_chunk_is_no_division_by_zero(tmp_path: Path) -> None:
