@@ -31,5 +31,5 @@ class FromNothing(ProcessMeter):
 
 def sampling(record: RunRecord) -> Sampling:
     """What builds chunks of a run that was never begun, here."""
-    instruments = Instruments(time.perf_counter, time.process_time, FromNothing(), unsent)
+    instruments = Instruments(time.perf_counter, FromNothing(), unsent)
     return Sampling(MemoryBackend(), record, instruments)

@@ -29,12 +29,16 @@ class Machine:
     checked: Checked
     now: float = 0.0
     peak: float = 0.0
+    began: float = 0.0
 
     def clock(self) -> float:
         return self.now
 
     def start(self) -> None:
-        self.peak = 100.0
+        self.peak, self.began = 100.0, self.now
+
+    def cpu_seconds(self) -> float:
+        return self.now - self.began
 
     def peak_mb(self) -> float:
         return self.peak
@@ -50,7 +54,7 @@ class Machine:
         yield from unsent(cells, timestamp_ms)
 
     def instruments(self) -> Instruments:
-        return Instruments(self.clock, self.clock, self, self.encode)
+        return Instruments(self.clock, self, self.encode)
 
 
 def sampled(checked: Checked, count: int, machine: Machine | None = None) -> list[Taken]:

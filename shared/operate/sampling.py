@@ -21,7 +21,6 @@ import numpy.typing as npt
 from shared.errors import DataError
 from shared.estimate.measured import ROWS, Job
 from shared.estimate.sampled import Seen
-from shared.inputs.segmentation.cut_file import decode_cut
 from shared.inputs.source import Remembered
 from shared.operate.one_chunk import seen_in
 from shared.operate.timed import Clock, Tally, TimedBackend, dropped, timed_volumes
@@ -33,7 +32,7 @@ from shared.table.cells import Cells
 from shared.tables.parts import Part
 from shared.work.attempt import Meter
 from shared.work.open_runs import open_run
-from shared.work.sources import Sources
+from shared.work.sources import Made, Sources
 
 SORTED_ROWS = 20_000_000
 """Tables of a segmentation with so many rows at most are sorted for a sample, some 140 MB in memory."""
@@ -44,10 +43,9 @@ Encode = Callable[[Sequence[Cells], int], Iterator[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Instruments:
-    """What is measured with: seconds on the clock and of this process' CPU, its memory, and the table's encoder."""
+    """What is measured with: seconds on the clock, the meter that workers have, and the table's encoder."""
 
     clock: Clock
-    cpu: Clock
     meter: Meter
     encode: Encode
 
@@ -137,8 +135,7 @@ class Sampling:
         try:
             for cut in around:
                 job, handoff = self._measured(cut, self._sources)
-                pieces = decode_cut(handoff, "a cut of this sample", cut).count
-                jobs.append(replace(job, supervoxels=pieces))
+                jobs.append(job)
                 self._sources.scratch.put(self.record.handoff_name(cut), handoff)
             if cuts_alone(self.record):
                 return Taken(chunk, tuple(jobs))
@@ -151,7 +148,7 @@ class Sampling:
                 self._sources.scratch.put(self.record.handoff_name(cut), b"")
         if not isinstance(seen, Seen):
             raise seen
-        return Taken(chunk, (*jobs, replace(job, supervoxels=seen.supervoxels)), seen)
+        return Taken(chunk, (*jobs, job), seen)
 
     def _cuts_around(self, chunk: Chunk) -> list[Chunk]:
         """The cuts that a chunk of layer 2 is made of; none of a dataset that is no segmentation."""
@@ -165,26 +162,26 @@ class Sampling:
         with_ = self.instruments
         self._tally.take()
         with_.meter.start()
-        began, cpu = with_.clock(), with_.cpu()
-        rows, handoff = self._made(chunk, sources)
-        cpu, seconds = with_.cpu() - cpu, with_.clock() - began
+        began = with_.clock()
+        rows, made = self._made(chunk, sources)
+        cpu, seconds = with_.meter.cpu_seconds(), with_.clock() - began
         peak = with_.meter.peak_mb()
         grown = None if peak is None or self._before is None else max(0.0, peak - self._before) * (1 << 20)
         return Job(
             layer=chunk.layer,
             chunk=chunk.coords,
-            supervoxels=0,
+            supervoxels=made.supervoxels,
             rows=rows,
-            handoff_bytes=len(handoff),
+            handoff_bytes=len(made.handoff),
             seconds=seconds,
             cpu_seconds=cpu,
             peak_bytes=None if peak is None else peak * (1 << 20),
             grown_bytes=grown,
             services=self._tally.take(),
-        ), handoff
+        ), made.handoff
 
-    def _made(self, chunk: Chunk, sources: Sources) -> tuple[int, bytes]:
-        """What a worker does up to where it would store something: the rows, and the hand-off."""
+    def _made(self, chunk: Chunk, sources: Sources) -> tuple[int, Made]:
+        """What a worker does up to where it would store something: how many rows, and what the job came to."""
         made = sources.make(self.record, chunk)
         for file in made.files:
             file.put()
@@ -200,7 +197,7 @@ class Sampling:
                     break
                 rows += request[0]
                 self._tally.spent[ROWS] = self._tally.spent[ROWS].and_more(0.0, 1, 0)
-        return rows, made.handoff
+        return rows, made
 
 
 def first_error(taken: Sequence[Taken]) -> Exception | None:

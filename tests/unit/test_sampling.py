@@ -60,7 +60,7 @@ def test_chunks_are_those_of_a_plan(tmp_path: Path) -> None:
 
 
 def test_services_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What passes while files are read is the inputs', and no CPU; of a task it is what a chunk waits, from a desk
+    """What passes while files are read is the inputs'; of a task it is what a chunk waits, from a desk
     it is not."""
     checked = OnDisk.write(tmp_path, shaped_volume((3, 2, 2), dense)).check()
     machine = Machine(checked)
