@@ -22,7 +22,10 @@ from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, samples,
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
-NAMES = ("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "queue", "coordination", "sample")
+NAMES = (
+    *("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "queue", "coordination"),
+    "sample",
+)
 
 
 @contextmanager
