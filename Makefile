@@ -67,7 +67,12 @@ endif
 	@sh jobs/local/install.sh requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+# What only looking at things in a browser needs; workers and the image do without it.
+.venv/look.stamp: requirements-look.txt .venv/run.stamp
+	@sh jobs/local/install.sh requirements-look.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/look.stamp
 	@sh jobs/local/install.sh requirements-dev.txt
 	@touch $@
 
@@ -205,7 +210,12 @@ check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs b
 	@$(LINT)
 	@$(TESTS) tests/unit tests/property
 
-test: .venv/dev.stamp  ## lint, types and all tests (COVERAGE=1: which lines none of them runs)
+# A browser for its tests; only CI has it installed where it is missing.
+.PHONY: browser
+browser:
+	@sh jobs/local/browser.sh
+
+test: .venv/dev.stamp browser  ## lint, types and all tests (COVERAGE=1: which lines none of them runs)
 	@$(LINT)
 	@$(TESTS) $(call flag,$(COVERAGE),--cov --cov-report=term-missing:skip-covered --cov-report=html:build/coverage)
 

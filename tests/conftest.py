@@ -22,8 +22,8 @@ from jobs.local.processes import locked
 from shared.errors import IngestError
 from tests.lacking import lacks, summary
 
-TOGETHER = ("functions", "image", "terraform", "walk")
-"""Folders whose files share what takes long to make: environments, the image, Terraform's plans, a deployment."""
+TOGETHER = ("browser", "functions", "image", "terraform", "walk")
+"""Folders whose files share what takes long to make: a browser, environments, the image, plans, a deployment."""
 
 APART = ("e2e/test_failures.py", "e2e/test_ingest.py", "e2e/test_raw.py", "faults/test_worker_process.py")
 """Files whose tests share nothing and take long, so that each goes where there is time for it."""
