@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from shared.errors import IngestError, StateError
 from shared.run.ports import Row
 from shared.table.cells import Cells
-from shared.table.columns import Family
+from shared.table.columns import Column, Family
 
 
 class MemoryTable:
@@ -70,12 +70,18 @@ class MemoryTable:
             keys = sorted(key for key in self._rows if any(low <= key < high for low, high in ranges))
         yield from self._copies(keys)
 
-    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
-        """The rows of these keys that exist, by key; StateError without the table."""
+    def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
+        """The rows of these keys that exist, or have a `column`, by key; StateError without the table."""
         with self._lock:
             self._there()
             found = sorted(key for key in set(keys) if key in self._rows)
-        yield from self._copies(found)
+        if column is None:
+            yield from self._copies(found)
+            return
+        name = str(column)
+        for row in self._copies(found):
+            if name in row.cells:
+                yield Row(row.key, {name: row.cells[name]}, {name: row.timestamps[name]})
 
     def _there(self) -> dict[str, Family]:
         if self._families is None:

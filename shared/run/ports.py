@@ -15,7 +15,7 @@ from typing import Protocol
 from shared.plan.grid import Chunk
 from shared.run.facts import AtWork, Facts, Seen
 from shared.table.cells import Cells
-from shared.table.columns import Family
+from shared.table.columns import Column, Family
 
 DEAD = -1
 """In place of a layer: the dead letters, for a queue that is opened to replay them."""
@@ -285,8 +285,9 @@ class Table(Protocol):
     def read(self, ranges: Sequence[tuple[bytes, bytes]]) -> Iterator[Row]:
         """Rows with start <= key < end of each range, in order of their keys."""
 
-    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
-        """The rows of these keys that exist, in order of their keys."""
+    def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
+        """The rows of these keys that exist, in order of their keys; of one column alone, and only rows that have it,
+        if a `column` is given: then no other cell is sent."""
 
 
 class Folder(Protocol):

@@ -9,6 +9,7 @@ takes an emulator from the environment only, and exports metrics unasked.
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -30,7 +31,7 @@ from shared.gcp.clients import (
 )
 from shared.run.ports import Row
 from shared.table.cells import Cells
-from shared.table.columns import Family
+from shared.table.columns import Column, Family
 
 IN_FLIGHT = 4
 """Requests under way at once: one is built while others are written."""
@@ -148,11 +149,11 @@ class BigtableTable:
         """Rows with start <= key < end of each range, by key; StateError without the table."""
         return self._read(merged(ranges), [])
 
-    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
-        """The rows of these keys that exist, by key; StateError without the table."""
+    def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
+        """The rows of these keys that exist, or have a `column`, by key; StateError without the table."""
         left = iter(sorted(set(keys)))
         while some := list(islice(left, KEYS_A_READ)):
-            yield from self._read([], some)
+            yield from self._read([], some, column)
 
     @cached_property
     def _channel(self) -> Any:
@@ -198,17 +199,23 @@ class BigtableTable:
             _log.warning("a write to table %s broke off: %s", self._id, error)
         return failed_rows(count, b"".join(parts))
 
-    def _read(self, ranges: list[tuple[bytes, bytes]], keys: list[bytes]) -> Iterator[Row]:
+    def _read(
+        self, ranges: list[tuple[bytes, bytes]], keys: list[bytes], column: Column | None = None
+    ) -> Iterator[Row]:
         """Reads on after the last whole row when a stream breaks off."""
         call, answer = self._stub("ReadRows", READ_SECONDS), bigtable_message("ReadRowsResponse").FromString
-        newest = {"cells_per_column_limit_filter": 1}
+        wanted_cells: dict[str, Any] = {"cells_per_column_limit_filter": 1}
+        if column is not None:
+            family, qualifier = re.escape(column.family), re.escape(column.qualifier)
+            of_column = [{"family_name_regex_filter": family}, {"column_qualifier_regex_filter": qualifier}]
+            wanted_cells = {"chain": {"filters": [*of_column, wanted_cells]}}
         last, backoff = b"", Backoff(self._deadline)
         while ranges or keys:
             wanted = {
                 "row_keys": keys,
                 "row_ranges": [{"start_key_closed": low, "end_key_open": high} for low, high in ranges],
             }
-            message = bigtable_message("ReadRowsRequest")(table_name=self._name, rows=wanted, filter=newest)
+            message = bigtable_message("ReadRowsRequest")(table_name=self._name, rows=wanted, filter=wanted_cells)
             request = message.SerializeToString()
             try:
                 with api_errors(self._missing):
