@@ -26,6 +26,7 @@ with entry.importing(__name__):
     from jobs.commands.status import status
     from jobs.commands.upgrade import upgrade
     from jobs.commands.verify import verify
+    from jobs.commands.view import view
     from jobs.console import Ended
     from jobs.local import emulator_guard
     from jobs.program import ProgramGroup, ended
@@ -43,7 +44,7 @@ def cli() -> None:
 
 
 for command in (
-    *(ingest, plan, sample, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
+    *(ingest, plan, sample, status, verify, show, view, layer, chunk, chunk_local, reset, upgrade, down, doctor),
     *(failed, logs_command, replay, discard, pause, resume, cost, runs, completion),
 ):
     cli.add_command(command)

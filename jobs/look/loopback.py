@@ -87,11 +87,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A body of a content type, and headers besides `HEADERS`."""
+    """A body of a content type, headers besides `HEADERS`, and an HTTP status."""
 
     body: bytes
     kind: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
 
     @classmethod
     def of_json(cls, value: object) -> Answer:
@@ -275,6 +276,7 @@ class _Handler(RequestHandler):
         except Exception as error:
             self._fail(error)
         else:
+            self.set_status(answer.status)
             self.set_header("Content-Type", answer.kind)
             for name, value in answer.headers.items():
                 self.set_header(name, value)

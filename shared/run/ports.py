@@ -286,8 +286,8 @@ class Table(Protocol):
         """Rows with start <= key < end of each range, in order of their keys."""
 
     def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
-        """The rows of these keys that exist, in order of their keys; of one column alone, and only rows that have it,
-        if a `column` is given: then no other cell is sent."""
+        """The rows of these keys that exist, in order of their keys; of one column alone, and only rows that have
+        it, if a `column` is given: then no other cell is sent."""
 
 
 class Folder(Protocol):

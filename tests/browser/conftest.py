@@ -50,7 +50,7 @@ ARGUMENTS = (
     "--gaia-url=http://127.0.0.1:9/",
     "--no-first-run",
     "--no-default-browser-check",
-    "--disable-features=NetworkTimeServiceQuerying,OptimizationHints,MediaRouter,Translate",
+    "--disable-features=AutofillServerCommunication,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,Translate",
 )
 
 
