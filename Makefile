@@ -3,7 +3,7 @@
 # as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
 SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE SAMPLE
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE SAMPLE PORT
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
 # make itself would take a $ for a variable of its own, and the shell ends a command with a line; no value needs them.
@@ -53,7 +53,7 @@ DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter 
 RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan sample doctor status cost runs verify show layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan sample doctor status cost runs verify show view layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -120,6 +120,9 @@ verify: .venv/run.stamp  ## check GRAPH's whole table
 
 show: .venv/run.stamp  ## NODE's parents, children and edges
 	@$(CLI) show $(call quoted,$(NODE))
+
+view: .venv/look.stamp  ## GRAPH in Neuroglancer, coloured by root (NODE=id, LAYER=n, PORT=n)
+	@$(CLI) view $(call option,$(NODE),--node) $(call option,$(LAYER),--layer) $(call option,$(PORT),--port)
 
 layer: .venv/run.stamp  ## build layer N of GRAPH, for auto_queue_parents: false
 	@$(CLI) layer $(call quoted,$(N))

@@ -68,7 +68,7 @@ class GraphView:
     run: Run
     layer: int | None = None
     node: int | None = None
-    _own: threading.local = field(default_factory=threading.local)
+    _own: threading.local = field(default_factory=threading.local, init=False)
 
     def __post_init__(self) -> None:
         self.run.need_table()

@@ -18,6 +18,9 @@ ORIGIN = "{origin}"
 ROOTS, SUPERVOXELS, GRID, OUTLINED = "roots", "supervoxels", "chunk grid", "outlined"
 """Names of the viewer's layers, with `layer 2` and so on between the first two."""
 
+PANEL = 600
+"""Pixels that a viewer's panel has, about."""
+
 SHADER = """#uicontrol int layer slider(min=0, max={top}, default=0, step=1)
 void main() {{
   if (layer != 0 && int(prop_layer()) != layer) discard;
@@ -57,8 +60,9 @@ def viewer_state(
     return {
         "dimensions": {name: [nm * 1e-9, "m"] for name, nm in zip("xyz", space.resolution, strict=True)},
         "position": [at + 0.5 for at in position] if position else middle,
-        "crossSectionScale": 1,
-        "projectionScale": 2 * max(space.side(2)),
+        # Voxels a pixel: a few small chunks, or as much as there is of a large one at full size.
+        "crossSectionScale": min(1.0, 2 * max(space.side(2)[:2]) / PANEL),
+        "projectionScale": 4 * max(space.side(2)),
         "layers": [
             *layers,
             {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 """Where pictures of what tests saw are kept."""
 
-SECONDS = 120
+SECONDS = 15
 """How long anything may take to be seen, on a machine that does much else."""
 
 PROGRAMS = ("chromium", "chromedriver")
@@ -91,12 +91,12 @@ class Browser:
         """What a script returns that runs in the page, as the body of a function."""
         return self.driver.execute_script(script, *arguments)
 
-    def wait(self, seen: Callable[[], Any] | str, what: str = "") -> Any:
+    def wait(self, seen: Callable[[], Any] | str, what: str = "", *arguments: Any) -> Any:
         """The first true value of `seen`, a script (as in `run`) or a function, once there is one."""
         from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        ask = (lambda _: self.run(seen)) if isinstance(seen, str) else (lambda _: seen())
+        ask = (lambda _: self.run(seen, *arguments)) if isinstance(seen, str) else (lambda _: seen())
         try:
             return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(ask)
         except TimeoutException:
