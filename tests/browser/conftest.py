@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 """Where pictures of what tests saw are kept."""
 
-SECONDS = 15
+SECONDS = 120
 """How long anything may take to be seen, on a machine that does much else."""
 
 PROGRAMS = ("chromium", "chromedriver")

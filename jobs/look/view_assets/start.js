@@ -29,5 +29,9 @@ window.graphReady = (async () => {
     script.src = name;
     document.head.append(script);
   })));
+  // A layer that is just being made has no selection yet; the client trips over that where the pointer is in a panel.
+  const values = window.viewer.layerSelectedValues;
+  const get = values.get;
+  values.get = (layer) => (layer.selectionState === undefined ? undefined : get.call(values, layer));
   return start;
 })();
