@@ -289,10 +289,11 @@ class _Handler(RequestHandler):
             self._answering.cancel()
 
     def _fail(self, error: Exception) -> None:
-        if self._classify is not None and self._classify(error) is Kind.OUTAGE:
-            self._say(503, str(error))
-        elif isinstance(error, IngestError):
-            self._say(500, str(error))
+        outage = self._classify is not None and self._classify(error) is Kind.OUTAGE
+        if outage or isinstance(error, IngestError):
+            # Not every page has a place for it.
+            _log.warning("%s: %s", self.request.path, error)
+            self._say(503 if outage else 500, str(error))
         else:
             _log.error("%s cannot be answered", self.request.path, exc_info=error)
             self._say(500, "this cannot be answered; why is said where the command runs")

@@ -62,7 +62,7 @@ def viewer_state(
         "position": [at + 0.5 for at in position] if position else middle,
         # Voxels a pixel: a few small chunks, or as much as there is of a large one at full size.
         "crossSectionScale": min(1.0, 2 * max(space.side(2)[:2]) / PANEL),
-        "projectionScale": 4 * max(space.side(2)),
+        "projectionScale": 10 * max(space.side(2)),
         "layers": [
             *layers,
             {
