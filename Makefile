@@ -225,6 +225,10 @@ test: .venv/dev.stamp browser  ## lint, types and all tests (COVERAGE=1: which l
 bench: .venv/dev.stamp build/example/truth.npz  ## measure speed on the example; build/bench.json
 	@$(PYTHON) -m tests.benchmarks
 
+.PHONY: screenshots
+screenshots: .venv/dev.stamp build/example/truth.npz  ## take the pictures of the documents anew, with Chromium
+	@$(PYTHON) -m tests.browser.screenshots
+
 soak: .venv/dev.stamp  ## run after run with killed workers and broken connections (MINUTES=60)
 	@$(PYTHON) -m tests.faults.soak $(call quoted,$(or $(MINUTES),60))
 

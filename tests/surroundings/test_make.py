@@ -104,7 +104,7 @@ RUN = {
     "discard": ["LAYER=2"],
     "pause": [],
     "show": ["NODE=1"],
-    "view": ["NODE=1", "LAYER=2", "PORT=0"],
+    "view": [],
     "layer": ["N=3"],
     "chunk": ["CHUNK=2 0 0 0"],
     "chunk-local": ["CHUNK=2 0 0 0"],
