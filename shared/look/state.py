@@ -24,7 +24,7 @@ PANEL = 600
 SHADER = """#uicontrol int layer slider(min=0, max={top}, default=0, step=1)
 void main() {{
   if (layer != 0 && int(prop_layer()) != layer) discard;
-  setColor(mix(vec3(1.0, 1.0, 1.0), vec3(1.0, 0.8, 0.2), (float(prop_layer()) - 2.0) / {span:.1f}));
+  setColor(vec4(mix(vec3(1.0, 1.0, 1.0), vec3(1.0, 0.7, 0.0), (float(prop_layer()) - 2.0) / {span:.1f}), 0.6));
 }}
 """
 """Of the chunk grid: higher layers are more yellow; its control shows the boxes of one layer, or with 0 of all."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,13 +15,17 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from jobs.commands import show as show_command
 from jobs.look.loopback import LoopbackServer
 from jobs.look.view import VIEW_POLICY, GraphView, view_routes
 from shared.errors import DataError, StateError
 from shared.gcp.progress import CLASSIFY
-from shared.look.lineage import Lineage
+from shared.look.lineage import Lineage, Memory
+from shared.look.relabelled import MOST_VOXELS, relabelled, served_block
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
@@ -114,8 +120,6 @@ def test_voxels_are_coloured_by_what_show_says(
 
 def test_little_memory_shows_the_same(small_graph: Run, view: GraphView) -> None:
     """What is remembered of the table changes no answer, even where nearly all of it is forgotten."""
-    from shared.look.lineage import Memory
-
     supervoxels = np.unique(supervoxels_of(small_graph))[1:]
     table, plan = small_graph.opened.table, small_graph.record.plan
     forgetful = Lineage(table, plan.ids, "small", Memory(bits=3))
@@ -373,10 +377,8 @@ def test_without_a_volume(small_graph: Run, tmp_path: Path) -> None:
 
 def test_blocks_that_are_missing_or_damaged(small_graph: Run, tmp_path: Path) -> None:
     """A block that is not there (yet) is background; one that is damaged is said to be, with its chunk."""
-    from shutil import copytree
-
     of = small_graph.record
-    copytree(location_of(small_graph), tmp_path / "ws")
+    shutil.copytree(location_of(small_graph), tmp_path / "ws")
     blocks = sorted(path for path in (tmp_path / "ws").rglob("*_*_*") if path.is_file())
     low, high = zip(*(map(int, part.split("-")) for part in blocks[0].name.split("_")), strict=True)
     blocks[0].unlink()
@@ -407,3 +409,66 @@ def test_damaged_cells(small_graph: Run) -> None:
     for value in (b"short", node.to_bytes(8, "little"), bytes(8)):
         with pytest.raises(DataError, match=str(node)):
             lineage(value).lifted(one, 4)
+
+
+@given(st.tuples(*[st.integers(1, 4096)] * 3))
+def test_served_blocks_are_small(stored: tuple[int, int, int]) -> None:
+    """However large the blocks of a volume are, those that are served take a bounded memory, and small ones are
+    served as they are."""
+    served = served_block(stored)
+    assert math.prod(served) <= MOST_VOXELS and all(
+        1 <= part <= side for part, side in zip(served, stored, strict=True)
+    )
+    assert math.prod(stored) > MOST_VOXELS or served == stored
+
+
+@given(st.lists(st.lists(st.integers(1, (1 << 64) - 1), min_size=1, max_size=30, unique=True), max_size=20))
+def test_memory_forgets_and_never_mixes_up(rounds: list[list[int]]) -> None:
+    """What is remembered of a node is its own parent, or nothing: also of nodes that share a slot."""
+    memory, parents = Memory(bits=2), dict[int, int]()
+    for nodes in rounds:
+        of = [node ^ 0x5555 or 1 for node in nodes]
+        parents.update(zip(nodes, of, strict=True))
+        memory.put(np.array(nodes, np.uint64), np.array(of, np.uint64))
+        assert int(memory.get(np.array(nodes[-1:], np.uint64))[0]) == of[-1]
+        asked = np.array(list(parents), np.uint64)
+        for node, found in zip(asked.tolist(), memory.get(asked).tolist(), strict=True):
+            assert found in (0, parents[node])
+
+
+@given(hnp.arrays(np.uint64, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.integers(0, 9)))
+def test_relabelling(voxels: Any) -> None:
+    """Each supervoxel is asked for once, in order, and each voxel has the answer, in all 64 bits; 0 stays."""
+    asked: list[list[int]] = []
+
+    def nodes_of(ids: Ids) -> Ids:
+        asked.append(ids.tolist())
+        return np.uint64(1 << 63) + ids
+
+    found = relabelled(voxels, nodes_of)
+    assert asked == [sorted(set(voxels.ravel().tolist()) - {0})]
+    assert (found == np.where(voxels == 0, 0, voxels + np.uint64(1 << 63))).all() and found.dtype == np.uint64
+
+
+def test_coarser_scales(small_graph: Run, tmp_path: Path) -> None:
+    """The mip levels that a volume has are served too, each voxel with the node of the supervoxel there."""
+    from cloudvolume import CloudVolume
+
+    of, voxels = small_graph.record, supervoxels_of(small_graph)
+    shutil.copytree(location_of(small_graph), tmp_path / "ws")
+    volume: Any = CloudVolume(f"file://{tmp_path}/ws", progress=False)
+    volume.add_scale((2, 2, 1), chunk_size=[16, 16, 16])
+    volume.commit_info()
+    volume = CloudVolume(f"file://{tmp_path}/ws", mip=1, progress=False)
+    coarse = np.asfortranarray(voxels[::2, ::2])
+    low = [int(at) for at in volume.bounds.minpt]
+    volume[tuple(slice(at, at + side) for at, side in zip(low, coarse.shape, strict=True))] = coarse[..., None]
+    changed = {**of.dataset, "data_source": {**of.dataset["data_source"], "WATERSHED": f"file://{tmp_path}/ws"}}
+    view = GraphView(Run(small_graph.backend, replace(of, dataset=changed)))
+    with LoopbackServer(view_routes(view), classify=CLASSIFY) as server:
+        served: Any = CloudVolume(f"precomputed://{server.address}/segments/{view.top}", mip=1, progress=False)
+        found = np.asarray(served[:, :, :])[..., 0]
+    assert [scale.mip for scale in view.scales] == [0, 1]
+    assert (
+        found[: coarse.shape[0], : coarse.shape[1]] == relabelled(coarse, lambda ids: view.lineage.lifted(ids, 9))
+    ).all()
