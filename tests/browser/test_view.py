@@ -41,8 +41,8 @@ COUNTED = "return document.querySelector('#clicked > :nth-last-child(2)')?.textC
 POINTED = "return document.getElementById('hovered').dataset.voxel === arguments[0]"
 ASK = "document.getElementById('wanted').value = arguments[0]; document.getElementById('go').requestSubmit()"
 SELECTED = """
-const state = viewer.layerManager.getLayerByName(arguments[0]).layer.displayState.segmentationGroupState.value;
-return [...state.visibleSegments].map(String);
+const state = viewer.layerManager.getLayerByName(arguments[0])?.layer?.displayState?.segmentationGroupState.value;
+return state ? [...state.visibleSegments].map(String) : null;
 """
 IN_ADDRESS = "return decodeURIComponent(location.hash).includes(arguments[0])"
 OUTLINED = """
@@ -191,6 +191,18 @@ def test_outlines(page: Browser, view: GraphView) -> None:
         low, high = view.space.box(chunk)
         assert said == f"chunk {chunk}, voxels {', '.join(map(str, low))} to {', '.join(map(str, high))}"
     page.screenshot("view-outlined")
+
+
+def test_a_slow_machine(page: Browser, view: GraphView, server: LoopbackServer) -> None:
+    """Where the client takes long to restore its state, every layer is there all the same."""
+    try:
+        page.driver.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": 10})
+        page.open(server.address)
+        page.wait(READY)
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": 1})
+    names = page.run("return viewer.layerManager.managedLayers.map((layer) => layer.name)")
+    assert names == [layer["name"] for layer in view.start["state"]["layers"]]
 
 
 def test_what_is_not_there(browser: Browser, server: LoopbackServer) -> None:

@@ -21,6 +21,11 @@ window.graphReady = (async () => {
     link.href = name;
     document.head.append(link);
   }
+  // 400 ms after its state began to change the client writes it into the address, on a slow machine in the middle of
+  // restoring it, where half of a layer breaks both. So no time passes for it until that is done.
+  const now = Date.now;
+  const begun = now();
+  Date.now = () => begun;
   await Promise.all(start.scripts.map((name) => new Promise((loaded, failed) => {
     const script = document.createElement("script");
     script.async = false;  // in their order
@@ -28,10 +33,6 @@ window.graphReady = (async () => {
     script.onerror = () => failed(new Error(`${name} cannot be loaded`));
     script.src = name;
     document.head.append(script);
-  })));
-  // A layer that is just being made has no selection yet; the client trips over that where the pointer is in a panel.
-  const values = window.viewer.layerSelectedValues;
-  const get = values.get;
-  values.get = (layer) => (layer.selectionState === undefined ? undefined : get.call(values, layer));
+  }))).finally(() => { Date.now = now; });
   return start;
 })();
