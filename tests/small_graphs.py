@@ -17,8 +17,8 @@ from shared.operate.run import Run
 PARAMS = ExampleParams((4, 3, 2), (24, 20, 16), supervoxel_size=5)
 
 
-def begun(folder: Path, params: ExampleParams = PARAMS, name: str = "small") -> Run:
-    """Makes an example below a new folder, and begins a run of it."""
+def begun(folder: Path, params: ExampleParams = PARAMS, name: str = "small", test: bool = False) -> Run:
+    """Makes an example below a new folder, and begins a run of it, or a test of that."""
     make_example(folder, params)
     path = folder / f"{name}.yml"
     content = {
@@ -26,7 +26,7 @@ def begun(folder: Path, params: ExampleParams = PARAMS, name: str = "small") -> 
         "graph_config": {"CHUNK_SIZE": list(params.chunk_size)},
     }
     path.write_text(yaml.safe_dump(content))
-    return begin(MemoryBackend(), check(path, graph=name), name)[0]
+    return begin(MemoryBackend(), check(path, graph=name, test=test), name)[0]
 
 
 def built(folder: Path, params: ExampleParams = PARAMS) -> Run:

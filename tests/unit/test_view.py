@@ -165,6 +165,26 @@ def test_a_run_that_goes_on(tmp_path: Path) -> None:
     assert ((some > 0) <= (done > 0)).all()
 
 
+def test_a_test_run(tmp_path: Path) -> None:
+    """Of a test, which ends at a chunk of layer 3, whatever has no parent is a root; all else is empty."""
+    run = begun(tmp_path / "example", test=True)
+    run.work()
+    view, ids = GraphView(run), run.record.plan.ids
+    assert run.finished and view.top == 3
+    layers = view.start["state"]["layers"]
+    assert [layer["name"] for layer in layers[:3]] == ["roots", "layer 2", "supervoxels"]
+    supervoxels = np.unique(supervoxels_of(run))[1:]
+    with LoopbackServer(view_routes(view), classify=CLASSIFY) as server:
+        shown = np.unique(volume_at(f"{server.address}/segments/3"))[1:]
+        assert answer(server, "/segments/4/info")[0] == 404
+    inside = {view.lineage.chain(int(one))[-1] for one in supervoxels if len(view.lineage.chain(int(one))) > 1}
+    assert set(shown.tolist()) == inside
+    assert inside
+    node = int(shown[0])
+    shown_at, selected, _, outlined = opened(run, node=node)
+    assert (shown_at, selected, outlined) == ("roots", [str(node)], [str(ids.chunk_of(node))])
+
+
 class Counted:
     """Says that it is time to stop after so many questions."""
 
