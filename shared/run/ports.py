@@ -222,6 +222,10 @@ class Completion(Protocol):
     def failures(self) -> list[Failure]:
         """All failures of the run, by chunk, but not those that were replayed."""
 
+    def some_failures(self, most: int) -> list[Failure]:
+        """Up to so many of what is noted of failures, those that were replayed too: as many reads, and one without
+        any. All of them if there are fewer; otherwise scattered ones, the same each time."""
+
     def clear(self) -> None:
         """Drops every record and failure of the run."""
 
