@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared.look import commands
+from shared.look.known import Known
 from shared.look.sentence import kind_of, sentence
 from shared.look.shown import NUMBERS, around, shown
 from shared.look.slices import Slice, box, sliced
@@ -55,6 +56,8 @@ def of_run(watch: Watch) -> Values:
         ]
         if status is not None and not status.finished
         else [],
+        "cost": cost_in_words(known),
+        "seen_ms": known.seen_ms,
         "curve": curve(known.history),
         "failures": of_failures(watch),
         "numbers": {name: title for name, (title, _) in NUMBERS.items()},
@@ -62,6 +65,17 @@ def of_run(watch: Watch) -> Values:
         "reads_an_hour": watch.budget.an_hour,
         "starved": not watch.budget.has(1),
     }
+
+
+def cost_in_words(known: Known) -> str:
+    """What the run has cost so far, and what its plan said."""
+    if known.cost is None:
+        return ""
+    expected = known.cost.expected
+    said = f"its plan said ${expected.total:,.2f}" if expected else "what its plan said was not kept"
+    if not known.cost_known:
+        return f"Cost: not known, as no worker has noted yet what a chunk took; {said}."
+    return f"Cost: about ${known.cost.taken.total:,.2f} so far by list prices; {said}."
 
 
 def curve(history: Sequence[Sample]) -> list[Values]:
@@ -81,7 +95,7 @@ def of_failures(watch: Watch) -> Values:
     """Failures by cause, that which was met last first."""
     run, known = watch.run, watch.known
     grouped = sorted(causes(known.failures.values()), key=lambda cause: _last(cause.failures), reverse=True)
-    dead = sum(failure.dead for failure in known.failures.values())
+    dead = sum(failure.state is State.DEAD for failure in known.failures.values())
     return {
         "more": known.more_failures,
         "commands": commands.of_failures(run.where, dead) if grouped else [],
@@ -155,7 +169,7 @@ def of_chunk(watch: Watch, chunk: Chunk) -> Values:
             }
             for bit, one in enumerate(waits)
         ],
-        "read": own is not None,
+        "read": own is not None or not waits,
         "waited_for_by": [str(one) for one in plan.dependents(chunk) if one != plan.end],
         "parent": None if chunk == plan.top else str(number_above(plan, chunk)[0]),
         "commands": commands.of_chunk(run.record, chunk, state, run.where),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.estimate.spent import Cost
 from shared.operate.status import RunStatus
 from shared.plan.grid import Chunk
 from shared.run.facts import AtWork
@@ -24,5 +25,11 @@ class Known:
     history: Sequence[Sample] = ()
     paused: str = ""
     quiet_seconds: float | None = None
+    cost: Cost | None = None
+    """By the prices that the page was given, once it was reckoned."""
+    cost_known: bool = False
+    """Whether workers noted what it follows from."""
+    seen_ms: int = 0
+    """When the last look that saw something was (milliseconds since 1970)."""
     trouble: str = ""
     """Why the last look saw nothing, so that all this is as it was before; empty if it did."""

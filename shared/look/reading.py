@@ -26,9 +26,13 @@ CHECKED = 100
 MOST_WORKERS = 200
 """Workers that are asked what they are at."""
 
+COST_RECORDS = 100
+"""Records of a layer from which a page reckons what the run has cost so far."""
+
 PROGRESS = (2.0, 4.0)
 FAILURES = (5.0, 2.0)
-WORKERS = (10.0, 1.0)
+WORKERS = (10.0, 0.5)
+COST = (30.0, 0.5)
 HISTORY = (20.0, 0.1)
 VIEW = (3.0, 4.0)
 CHUNK = (3.0, 1.0)
@@ -46,3 +50,8 @@ def progress_reads(plan: Plan) -> int:
         if plan.total(layer) >= LARGE:
             reads += PARTS + (above + own) // ENTRIES
     return reads
+
+
+def cost_reads(plan: Plan) -> int:
+    """The most that an account from `COST_RECORDS` records a layer reads."""
+    return sum(min(COST_RECORDS, 1 if layer == plan.top.layer else plan.total(layer + 1)) for layer in plan.layers)

@@ -17,11 +17,15 @@ from dataclasses import dataclass, replace
 
 from shared.classify import Kind
 from shared.errors import IngestError
+from shared.estimate.prices import Prices
+from shared.estimate.spent import cost
 from shared.look.budget import Budget, Pace
 from shared.look.known import Known
 from shared.look.reading import (
     CHECKED,
     CHUNK,
+    COST,
+    COST_RECORDS,
     FAILURES,
     HISTORY,
     MOST_FAILURES,
@@ -29,12 +33,14 @@ from shared.look.reading import (
     PROGRESS,
     VIEW,
     WORKERS,
+    cost_reads,
     progress_reads,
 )
 from shared.look.records import Records
 from shared.look.shown import undecided
 from shared.look.slices import MOST_RECORDS, Slice
 from shared.look.states import number_above
+from shared.operate.account import account
 from shared.operate.run import Run
 from shared.operate.status import run_status
 from shared.operate.watching import WINDOW
@@ -45,6 +51,10 @@ from shared.run.ports import Failure, LayerProgress, State
 
 STORED_SECONDS = 5.0
 """Between two looks at the objects of the graph's folder, which are no reads of Firestore."""
+
+
+SPAN = 60.0
+"""Seconds that a rate is over, at the least."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,13 @@ class Watch:
     """One run, for one person. `clock` gives seconds that only grow, `wall` those since 1970."""
 
     def __init__(
-        self, run: Run, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+        self,
+        run: Run,
+        prices: Prices | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._clock, self._wall = clock, wall
+        self._prices, self._clock, self._wall = prices, clock, wall
         self.budget = Budget(clock)
         self._stored = Pace(self.budget, clock, STORED_SECONDS, 1.0)
         self._follow(run)
@@ -88,10 +102,13 @@ class Watch:
                 pace.soon()
         try:
             self._look_at_folder()
-            for look in (self._look_at_history, self._look_at_progress, self._look_at_failures, self._look_at_work):
-                look()
+            self._look_at_history()
+            self._look_at_progress()
+            self._look_at_failures()
+            self._look_at_work()
             if view is not None:
                 self._look_at_view(view)
+            self._look_at_cost()
         except IngestError as error:
             self._trouble(str(error))
         except Exception as error:
@@ -99,7 +116,7 @@ class Watch:
                 raise
             self._trouble(f"{type(error).__name__}: {error}")
         else:
-            self._trouble("")
+            self.known = replace(self.known, trouble="", seen_ms=int(self._wall() * 1000))
 
     def failure(self, chunk: Chunk) -> Failure | None:
         """What is noted of a chunk, as it was read last."""
@@ -180,6 +197,17 @@ class Watch:
         latest = {at.chunk: at for at in sorted(found, key=lambda at: at.since_ms)}
         self.known = replace(self.known, at_work=latest)
 
+    def _look_at_cost(self) -> None:
+        """Reckons what the run has cost so far, from a few records."""
+        plan, pace = self.run.record.plan, self.pace["cost"]
+        if self._prices is None or self.run.record.upgrade or not pace.due(cost_reads(plan)):
+            return
+        begun = self.run.record.timestamp_ms
+        taken = account(plan, self.run.completion, begun, COST_RECORDS, self._progress)
+        pace.looked(cost_reads(plan))
+        found = cost(self.run.books.kept().expected, taken.layers, self._prices)
+        self.known = replace(self.known, cost=found, cost_known=taken.known)
+
     def _look_at_view(self, view: View) -> None:
         """Reads the records of a view that were never read, at once, and the others when it is time."""
         plan, reads = self.run.record.plan, 0
@@ -189,7 +217,8 @@ class Watch:
             own = undecided(plan, inside, self.known, self.records)
             reads += self._read(own, VIEW) if len(own) <= MOST_RECORDS else 0
         if view.chunk is not None:
-            reads += self._read([view.chunk, *_above(plan, [view.chunk])], CHUNK)
+            own = [view.chunk] if plan.dependencies(view.chunk) else []
+            reads += self._read([*own, *_above(plan, [view.chunk])], CHUNK)
             reads += self._look_for_failure(view.chunk)
         self.budget.spend(reads)
 
@@ -236,12 +265,14 @@ class Watch:
         self.known = replace(self.known, status=status, quiet_seconds=quiet)
 
     def _before(self, at: float) -> tuple[float, dict[int, int]]:
-        """What rates are over: the first of the last looks; before there are two, a sample, or the run's begin."""
-        if len(self._looks) > 1:
-            return self._looks[0]
+        """What rates are over: the first of the last looks; if that is only a moment old, an older sample, or the
+        run's begin."""
+        since, done = self._looks[0]
+        if at - since >= SPAN:
+            return since, done
         now = self._wall()
         for sample in reversed(self.known.history):
-            if sample.at_ms / 1000 <= now - 20:
+            if sample.at_ms / 1000 <= now - SPAN:
                 return at - (now - sample.at_ms / 1000), dict(sample.done)
         return at - (now - self.run.record.timestamp_ms / 1000), {}
 
@@ -256,4 +287,4 @@ def _above(plan: Plan, chunks: list[Chunk]) -> list[Chunk]:
     return list(dict.fromkeys(number_above(plan, chunk)[0] for chunk in chunks))
 
 
-_EVERY = {"progress": PROGRESS, "failures": FAILURES, "workers": WORKERS, "history": HISTORY}
+_EVERY = {"progress": PROGRESS, "failures": FAILURES, "workers": WORKERS, "history": HISTORY, "cost": COST}

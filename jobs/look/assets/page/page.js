@@ -126,7 +126,7 @@ function drawLayers() {
     make("progress", { max: one.total, value: one.done, "aria-label": `layer ${name(one.layer)}` }),
     count(one.done), count(one.total), count(one.queued), count(one.failed),
     ...(given ? [count(one.discarded)] : []),
-    one.rate.toFixed(1), span(one.left_seconds),
+    one.rate ? measure(one.rate) : "0", span(one.left_seconds),
   ]));
 }
 
