@@ -53,7 +53,7 @@ DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter 
 RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan sample doctor status cost runs verify show view layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan sample doctor status page report cost runs verify show view layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -108,6 +108,12 @@ doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say wha
 
 status: .venv/run.stamp  ## how far GRAPH is (JSON=1)
 	@$(CLI) status $(call flag,$(JSON),--json)
+
+page: .venv/look.stamp  ## show GRAPH's run in a browser of this machine: a map of its chunks, failures (PORT=n)
+	@$(CLI) page $(call option,$(PORT),--port)
+
+report: .venv/run.stamp  ## write what GRAPH's run came to as one page to keep: build/reports/GRAPH.html
+	@$(CLI) report
 
 cost: .venv/run.stamp  ## what GRAPH took beside what its plan said, a line a layer and service (JSON=1)
 	@$(CLI) cost $(call flag,$(JSON),--json)

@@ -20,7 +20,9 @@ with entry.importing(__name__):
     from jobs.commands.failures import discard, failed, replay
     from jobs.commands.ingest import ingest, layer
     from jobs.commands.logs import logs as logs_command
+    from jobs.commands.page import page
     from jobs.commands.plan import plan
+    from jobs.commands.report import report
     from jobs.commands.sample import sample
     from jobs.commands.show import show
     from jobs.commands.status import status
@@ -45,7 +47,7 @@ def cli() -> None:
 
 for command in (
     *(ingest, plan, sample, status, verify, show, view, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, logs_command, replay, discard, pause, resume, cost, runs, completion),
+    *(failed, logs_command, replay, discard, pause, resume, page, report, cost, runs, completion),
 ):
     cli.add_command(command)
 

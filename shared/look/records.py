@@ -74,6 +74,8 @@ class Records:
         return found is not None and found.final
 
     def _cannot_change(self, chunk: Chunk, seen: Seen) -> bool:
-        plan = self._record.plan
-        full = seen.done == (1 << len(plan.bits(chunk))) - 1
-        return full and (seen.published or chunk == plan.end or not self._record.auto_queue_parents)
+        # What was published had all that it waits for done, and nothing undoes that.
+        if seen.published or chunk == self._record.plan.end:
+            return bool(seen.done)
+        by_hand = not self._record.auto_queue_parents
+        return by_hand and seen.done == (1 << len(self._record.plan.bits(chunk))) - 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.operate.status import LayerStatus
-from shared.plan.grid import Chunk
+from shared.plan.grid import Chunk, parent
 from shared.plan.plan import Plan
 from shared.run.facts import AtWork, Facts, Seen
 from shared.run.ports import Failure, State
@@ -46,9 +46,14 @@ class Around:
 
 
 def number_above(plan: Plan, chunk: Chunk) -> tuple[Chunk, int]:
-    """The parent of a chunk, or what stands for it, and the chunk's number in its record."""
-    above = plan.dependents(chunk)[0]
-    return above, plan.bits(above)[chunk]
+    """The record in which the end of a chunk is noted with what it took, that of its parent or what stands for it, and
+    the chunk's number there: the first of `plan.dependents`, whose children come first in `plan.bits`."""
+    if chunk == plan.top:
+        return plan.end, 0
+    if chunk.layer == 0:
+        return plan.chunk_at(1, 0), chunk.x
+    above = parent(chunk)
+    return above, plan.grid.children(above).index(chunk)
 
 
 def state_of(plan: Plan, chunk: Chunk, around: Around) -> Look:

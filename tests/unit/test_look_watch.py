@@ -1,0 +1,335 @@
+"""Following a run: what is shown is what its records have, whatever happens to the run or to the services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.look import answers
+from shared.look.shown import shown
+from shared.look.slices import box, sliced
+from shared.look.states import Look
+from shared.look.watch import View, Watch
+from shared.memory.completion import MemoryCompletion
+from shared.operate.run import Run
+from shared.plan.grid import Chunk
+from shared.run.control import go_on
+from shared.run.done import is_done
+from shared.run.facts import AtWork, Seen
+from shared.run.history import Sample, note_sample
+from shared.run.ports import Failure, State
+from tests.harness import MemoryRun, backend_of, worker_of
+from tests.prices import prices
+from tests.segmentation_runs import SegmentationRun, record_of, small_scene
+from tests.segmentations import write
+from tests.synthetic import Clock
+from tests.volumes import random_volume
+
+DEAD = Failure(
+    Chunk(2, 4, 2, 1), "DataError", "chunk 2/4_2_1: <b>it</b> is damaged", "Trace\nback", 5, "host", "2026"
+)
+
+
+class Followed:
+    """A run in memory, built as far as one wants, and a watch of it whose time passes when somebody says so."""
+
+    def __init__(self, memory: MemoryRun | None = None) -> None:
+        self.memory = memory or MemoryRun.of(random_volume(1, (5, 3, 2))).start()
+        self.backend = backend_of(self.memory)
+        self.clock = Clock()
+        self.watch = Watch(Run.open(self.backend, "graph"), prices(), self.clock, self.wall)
+
+    def wall(self) -> float:
+        """Seconds since 1970: the run was begun an hour before the watch."""
+        return self.memory.record.timestamp_ms / 1000 + 3600 + self.clock.now
+
+    def build(self, chunks: int) -> None:
+        """Has a worker do so many more chunks."""
+        left = iter(range(chunks))
+        queue = self.backend.queue(self.memory.record.plan.layers)
+        worker_of(queue, self.memory, stopped=lambda: next(left, None) is None).run(idle_seconds=0.0)
+
+    def look(self, **more: Any) -> dict[str, Any]:
+        """What is told of the run now."""
+        self.watch.refresh(View(**more), at_once=True)
+        return answers.of_run(self.watch)
+
+    def states(self) -> dict[Chunk, Look]:
+        """The states of all chunks, as the map shows them view by view."""
+        plan, found = self.memory.record.plan, {}
+        for layer in plan.layers:
+            low, high = box(plan, layer)
+            for at in range(low[0], high[0]):
+                view = sliced(plan, layer, 0, at)
+                self.watch.refresh(View(slice=view), at_once=True)
+                told = answers.of_view(self.watch, view, "seconds")
+                for chunk, state in zip(view.chunks(), told["states"], strict=True):
+                    if state >= 0:
+                        found[chunk] = Look(told["names"][state])
+        return found
+
+
+def expected(followed: Followed) -> dict[Chunk, Look]:
+    """The same by the records themselves, chunk by chunk."""
+    record, completion = followed.memory.record, followed.memory.completion
+    at_work = {at.chunk for at in completion.at_work(1000)}
+    found = {}
+    for layer in record.plan.layers:
+        for chunk in (record.plan.chunk_at(layer, at) for at in range(record.plan.total(layer))):
+            failure = completion.failure(chunk)
+            if is_done(record, completion, chunk):
+                found[chunk] = Look.DONE
+            elif failure and failure.dead:
+                found[chunk] = Look.DISCARDED if failure.state is State.DISCARDED else Look.FAILED
+            elif chunk in at_work:
+                found[chunk] = Look.BUILDING
+            elif layer == record.plan.fed:
+                done = not record.plan.tables or completion.published(record.plan.chunk_at(1, 0))
+                found[chunk] = Look.QUEUED if done else Look.WAITING
+            else:
+                found[chunk] = Look.QUEUED if layer == 0 or completion.published(chunk) else Look.WAITING
+    return found
+
+
+@pytest.mark.parametrize("built", [0, 1, 17, 29, 35, 1000])
+def test_states_are_those_of_the_records(built: int) -> None:
+    """However far a run is, the map has each chunk of each layer in the state that its records say, with failed,
+    given-up and begun ones, and after it went on."""
+    followed = Followed()
+    followed.build(built)
+    followed.memory.completion.add_failure(DEAD)
+    followed.memory.completion.add_failure(Failure(Chunk(2, 0, 1, 1), "E", "no", state=State.DISCARDED))
+    followed.memory.completion.add_failure(Failure(Chunk(2, 1, 1, 1), "E", "no", state=State.TRYING))
+    followed.memory.completion.note_at_work(AtWork("host", Chunk(2, 1, 1, 0), 0))
+    assert followed.states() == expected(followed)
+    followed.build(9)
+    assert followed.states() == expected(followed)
+
+
+@pytest.mark.parametrize("built", [0, 1, 20, 1000])
+def test_states_of_a_segmentation(built: int, tmp_path: Path) -> None:
+    """The same of a run that cuts a segmentation, with layer 1."""
+
+    memory = SegmentationRun(random_volume(0, (1, 1, 1)), record_of(write(tmp_path, small_scene()))).begin()
+    followed = Followed(memory)
+    followed.build(built)
+    assert followed.states() == expected(followed)
+    assert {chunk.layer for chunk in followed.states()} == set(memory.record.plan.layers)
+
+
+def test_sentences() -> None:
+    """From the begin to the end, the state of a run is one sentence, with what needs somebody."""
+    followed = Followed()
+    assert followed.look()["sentence"] == "no chunk of layer 2 is done yet"
+    followed.build(15)
+    followed.clock.now = 100.0
+    assert followed.look()["sentence"] == "layer 2 is 50 % done, 2 min left"
+    left = next(chunk for chunk, state in expected(followed).items() if state is Look.QUEUED)
+    followed.memory.completion.add_failure(replace(DEAD, chunk=left))
+    assert followed.look()["sentence"].endswith("; 1 chunk needs you")
+    followed.watch.run.pause("since 2026 by somebody")
+    assert followed.look()["sentence"].startswith("paused since 2026 by somebody; layer 2 is 50 % done")
+    followed.memory.completion.drop_failure(left)
+    go_on(followed.memory.scratch)
+    followed.build(1000)
+    found = followed.look()
+    assert found["finished"] and found["sentence"] == "done: all 39 chunks are built"
+
+
+def test_a_run_that_stands_still() -> None:
+    """Where nothing is done for minutes although chunks wait, or nothing waits any more, it is said."""
+    followed = Followed()
+    followed.build(10)
+    followed.look()
+    followed.clock.now = 600.0
+    assert "nothing has been done for 10 min" in followed.look()["sentence"]
+
+
+def test_failures_by_cause() -> None:
+    """Failures that say the same are one cause with its count, the one met last first, with what replays them; those
+    of chunks that are done by now are left out, and so are replayed ones. Nothing of it is changed by looking."""
+    followed = Followed()
+    followed.build(30)
+    completion = followed.memory.completion
+    undone = sorted(chunk for chunk, state in expected(followed).items() if state is not Look.DONE)
+    for at, chunk in enumerate(undone[:3]):
+        completion.add_failure(Failure(chunk, "DataError", f"chunk {chunk}: damaged", when=f"2026-01-0{at + 1}"))
+    completion.add_failure(Failure(undone[3], "KeyError", "other", when="2026-02-01", state=State.TRYING))
+    completion.add_failure(Failure(Chunk(2, 0, 0, 0), "E", "done since"))
+    completion.add_failure(Failure(undone[4], "E", "", state=State.REPLAYED))
+    before = completion.some_failures(100)
+    found = followed.look()["failures"]
+    assert [(cause["error"], cause["text"], cause["count"]) for cause in found["causes"]] == [
+        ("KeyError", "other", 1),
+        ("DataError", "damaged", 3),
+    ]
+    named = ", ".join(f"{chunk.layer} {chunk.x} {chunk.y} {chunk.z}" for chunk in undone[:3])
+    assert found["causes"][1]["replay"] == f'make replay GRAPH=graph CHUNK="{named}"'
+    assert found["causes"][0]["replay"] == "" and found["more"] is False
+    assert completion.some_failures(100) == before
+
+
+def test_a_chunk() -> None:
+    """Of a chunk there is its state, what its worker noted, what it waits for by state, its error with the traceback,
+    and what to type about it."""
+    followed = Followed()
+    followed.build(29)
+    completion = followed.memory.completion
+    left = next(chunk for chunk, state in expected(followed).items() if state is Look.QUEUED)
+    completion.add_failure(Failure(left, "DataError", "no", "Trace\nback", 5, "host", "2026", first="2025"))
+    above = followed.memory.record.plan.dependents(left)[0]
+    followed.look(chunk=left)
+    found = answers.of_chunk(followed.watch, left)
+    assert (found["state"], found["failure"]["traceback"], found["failure"]["attempts"]) == (
+        "failed",
+        "Trace\nback",
+        5,
+    )
+    assert [what for _, what in found["commands"]][
+        1
+    ] == f'make replay GRAPH=graph CHUNK="2 {left.x} {left.y} {left.z}"'
+    followed.look(chunk=above)
+    found = answers.of_chunk(followed.watch, above)
+    waits = {one["chunk"]: (one["child"], one["state"]) for one in found["waits_for"]}
+    assert found["state"] == "waiting" and waits[str(left)] == (True, "failed")
+    assert {state for _, state in waits.values()} == {"failed", "done"}
+    done = next(chunk for chunk, state in expected(followed).items() if state is Look.DONE)
+    followed.look(chunk=done)
+    found = answers.of_chunk(followed.watch, done)
+    assert found["facts"]["worker"] == "test" and found["failure"] is None and found["waits_for"] == []
+
+
+class Fallible(MemoryCompletion):
+    """Records that cannot be reached while `broken` says why."""
+
+    broken: Exception | None = None
+
+    def look(self, waiting: Sequence[Chunk]) -> dict[Chunk, Seen]:
+        self._check()
+        return super().look(waiting)
+
+    def progress(self, layers: Any) -> Any:
+        self._check()
+        return super().progress(layers)
+
+    def _check(self) -> None:
+        if self.broken:
+            raise self.broken
+
+
+def test_records_out_of_reach() -> None:
+    """While the records are out of reach, what was known is shown, and that nothing new can be seen; afterwards the
+    page goes on. What is no outage is an error, and shown to whoever runs the command."""
+    memory = MemoryRun.of(random_volume(1, (5, 3, 2)))
+    memory.completion = Fallible()
+    followed = Followed(memory.start())
+    followed.build(12)
+    view = sliced(memory.record.plan, 2, 2)
+    before = followed.look(slice=view)
+    states = answers.of_view(followed.watch, view, None)["states"]
+    followed.build(6)
+    memory.completion.broken = ConnectionError("Firestore is gone")
+    found = followed.look(slice=view)
+    assert found["trouble"] == "ConnectionError: Firestore is gone"
+    assert (found["sentence"], found["seen_ms"]) == (before["sentence"], before["seen_ms"])
+    assert answers.of_view(followed.watch, view, None)["states"] == states
+    memory.completion.broken = None
+    found = followed.look(slice=view)
+    assert found["trouble"] == "" and answers.of_view(followed.watch, view, None)["states"] != states
+    memory.completion.broken = AttributeError("a mistake")
+    with pytest.raises(AttributeError):
+        followed.look()
+
+
+def test_a_run_that_is_reset_is_followed() -> None:
+    """After a reset the page shows the new run, of which nothing is done; a graph that is gone is said."""
+    followed = Followed()
+    followed.build(20)
+    assert followed.look()["layers"][0]["done"] > 0
+    followed.watch.run.reset()
+    followed.clock.now = 10.0
+    found = followed.look()
+    assert found["layers"][0]["done"] == 0 and found["run"] == followed.watch.run.record.run != "run"
+    followed.memory.scratch.delete(["run.json"])
+    assert "there is no run" in followed.look()["trouble"]
+
+
+def test_an_older_run_has_no_numbers() -> None:
+    """Chunks that workers of an older version built are done without numbers, and there is no curve; both is said."""
+    followed = Followed()
+    completion = followed.memory.completion
+    for bit, chunk in enumerate(followed.memory.record.plan.grid.children(Chunk(3, 0, 0, 0))):
+        for on in followed.memory.record.plan.dependents(chunk):
+            bits = followed.memory.record.plan.bits(on)
+            completion.complete(on, bits[chunk], len(bits), on == Chunk(3, 0, 0, 0), 1.0 + bit)
+    found = followed.look()
+    view = sliced(followed.memory.record.plan, 2, 2, 0)
+    followed.watch.refresh(View(slice=view))
+    told = answers.of_view(followed.watch, view, "seconds")
+    assert (told["done"], told["without_facts"]) == (4, 4) and set(told["values"]) == {None}
+    assert found["curve"] == [] and "not known" in found["cost"]
+
+
+def test_curves_and_rates_of_a_history() -> None:
+    """The samples of dispatch are the curve; a sample that is younger than the page's own look counts, too."""
+    followed = Followed()
+    followed.build(10)
+    now = int(followed.wall() * 1000)
+    board = followed.backend.board()
+    for minutes, done in ((10, 0), (8, 6), (6, 6), (4, 10)):
+        note_sample(board, "graph", "run", Sample(now - 60_000 * minutes, {2: done}, 2, 9, 0))
+    found = followed.look()
+    assert [round(one["rate"], 3) for one in found["curve"]] == [0.05, 0.0, 0.033]
+    assert [one["tasks"] for one in found["curve"]] == [2, 2, 2]
+    followed.clock.now = 60.0
+    note_sample(board, "graph", "run", Sample(now + 59_000, {2: 22}, 2, 9, 0))
+    followed.watch.refresh(View())
+    assert answers.of_run(followed.watch)["layers"][0]["done"] == 10  # the look of this moment is younger
+    assert len(answers.of_run(followed.watch)["curve"]) == 4
+
+
+def test_the_sample_of_another_look_counts() -> None:
+    """Where a look at the progress has to wait, as that of a large run does, done chunks follow the history."""
+    followed = Followed()
+    followed.build(10)
+    followed.look()
+    followed.clock.now = 60.0
+    followed.watch.pace["progress"].looked(5_000)
+    followed.watch.pace["history"].soon()
+    at = int(followed.wall() * 1000) - 1000
+    note_sample(followed.backend.board(), "graph", "run", Sample(at, {2: 22}, 2, 9, 0))
+    followed.watch.refresh(View())
+    assert answers.of_run(followed.watch)["layers"][0]["done"] == 22
+
+
+def test_only_as_many_failures_as_are_read() -> None:
+    """Of more failures than a page reads it says that there are others."""
+    followed = Followed(MemoryRun.of(random_volume(1, (12, 12, 8), size=1)).start())
+    plan = followed.memory.record.plan
+    for at in range(1100):
+        followed.memory.completion.add_failure(Failure(plan.chunk_at(2, at), "E", "no"))
+    found = followed.look()["failures"]
+    assert found["more"] and found["causes"][0]["count"] == 1000
+    assert len(found["causes"][0]["chunks"]) == 200
+
+
+def test_a_test_run() -> None:
+    """Of a test the map has the chunks that it builds."""
+    followed = Followed(MemoryRun.of(random_volume(1, (5, 3, 2)), test=True).start())
+    followed.build(5)
+    assert len(followed.states()) == 5 and followed.states() == expected(followed)
+    assert "a test run that builds table graph of schema 2" in followed.look()["kind"]
+
+
+def test_shown_leaves_out_what_is_no_chunk() -> None:
+    """A view may reach beyond the chunks of a run."""
+    followed = Followed()
+    chunks = [Chunk(2, 4, 2, 1), Chunk(2, 5, 2, 1)]
+    assert [
+        one.chunk
+        for one in shown(followed.memory.record.plan, chunks, followed.watch.known, followed.watch.records)
+    ] == chunks[:1]
