@@ -1,8 +1,9 @@
-"""Runs of millions of chunks that need no room: completion records by a formula, which count what is read of them."""
+"""Runs of millions of chunks that need no room: completion records by a formula, which count what is read of
+them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from shared.look.reading import progress_reads
 from shared.memory.backend import MEMORY, MemoryBackend
@@ -104,7 +105,7 @@ class CountingBoard(MemoryBoard):
         super().__init__()
         self._reads = reads
 
-    def recall(self, name: str) -> Mapping[str, float | str]:
+    def recall(self, name: str) -> dict[str, float | str]:
         self._reads.add(1)
         return super().recall(name)
 

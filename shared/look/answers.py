@@ -18,9 +18,10 @@ from shared.look.shown import NUMBERS, around, shown
 from shared.look.slices import Slice, box, sliced
 from shared.look.states import Look, facts_of, number_above, state_of
 from shared.look.watch import Watch
-from shared.operate.causes import causes
+from shared.operate.causes import Cause, causes
 from shared.operate.reasons import in_words
 from shared.plan.grid import Chunk
+from shared.plan.plan import Plan
 from shared.run.facts import Facts
 from shared.run.history import Sample
 from shared.run.ports import Failure, State
@@ -59,7 +60,7 @@ def of_run(watch: Watch) -> Values:
         "cost": cost_in_words(known),
         "seen_ms": known.seen_ms,
         "curve": curve(known.history),
-        "failures": of_failures(watch),
+        "failures": of_causes(known, record.plan, run.where),
         "numbers": {name: title for name, (title, _) in NUMBERS.items()},
         "reads": watch.budget.spent,
         "reads_an_hour": watch.budget.an_hour,
@@ -79,8 +80,8 @@ def cost_in_words(known: Known) -> str:
 
 
 def curve(history: Sequence[Sample]) -> list[Values]:
-    """For each span between two samples its end, the chunks a second done in it, and tasks, queued and failed chunks
-    at its end. A span in which counts fell, as after a loss of the progress, has a rate of 0."""
+    """For each span between two samples its end, the chunks a second done in it, and tasks, queued and failed
+    chunks at its end. A span in which counts fell, as after a loss of the progress, has a rate of 0."""
     found = []
     for before, after in pairwise(history):
         seconds = (after.at_ms - before.at_ms) / 1000
@@ -91,30 +92,29 @@ def curve(history: Sequence[Sample]) -> list[Values]:
     return found
 
 
-def of_failures(watch: Watch) -> Values:
+def of_causes(known: Known, plan: Plan, where: str) -> Values:
     """Failures by cause, that which was met last first."""
-    run, known = watch.run, watch.known
     grouped = sorted(causes(known.failures.values()), key=lambda cause: _last(cause.failures), reverse=True)
     dead = sum(failure.state is State.DEAD for failure in known.failures.values())
     return {
         "more": known.more_failures,
-        "commands": commands.of_failures(run.where, dead) if grouped else [],
-        "causes": [
-            {
-                "error": cause.error,
-                "text": cause.text,
-                "count": len(cause.failures),
-                "last": _last(cause.failures),
-                "states": dict(Counter(_state_in_words(failure) for failure in cause.failures)),
-                "holds_up": cause.holds_up(run.record.plan),
-                "chunks": [str(failure.chunk) for failure in cause.failures[:MOST_NAMED]],
-                "replay": commands.of_cause(run.where, [one.chunk for one in cause.failures if one.dead])
-                if any(failure.dead for failure in cause.failures)
-                else "",
-            }
-            for cause in grouped[:MOST_CAUSES]
-        ],
+        "commands": commands.of_failures(where, dead) if grouped else [],
+        "causes": [_cause(cause, plan, where) for cause in grouped[:MOST_CAUSES]],
         "left_out": max(0, len(grouped) - MOST_CAUSES),
+    }
+
+
+def _cause(cause: Cause, plan: Plan, where: str) -> Values:
+    dead = [failure.chunk for failure in cause.failures if failure.dead]
+    return {
+        "error": cause.error,
+        "text": cause.text,
+        "count": len(cause.failures),
+        "last": _last(cause.failures),
+        "states": dict(Counter(_state_in_words(failure) for failure in cause.failures)),
+        "holds_up": cause.holds_up(plan),
+        "chunks": [str(failure.chunk) for failure in cause.failures[:MOST_NAMED]],
+        "replay": commands.of_cause(where, dead) if dead else "",
     }
 
 
@@ -143,8 +143,8 @@ def of_view(watch: Watch, view: Slice, number: str | None) -> Values:
 
 
 def of_chunk(watch: Watch, chunk: Chunk) -> Values:
-    """One chunk: its state, what a worker noted of it, what went wrong, what it waits for, who waits for it, and what
-    to type."""
+    """One chunk: its state, what a worker noted of it, what went wrong, what it waits for, who waits for it, and
+    what to type."""
     run, known, records = watch.run, watch.known, watch.records
     plan = run.record.plan
     read = around(plan, chunk, known, records)

@@ -1,7 +1,7 @@
 """How many records a page may read: so many in any hour, whatever is looked at and however long.
 
-A bucket that holds `burst` reads and fills up at the rate of the rest. Invariants: in any hour no more than `an_hour`
-are spent, as long as nothing is spent that there is no room for.
+A bucket that holds `burst` reads and fills up at the rate of the rest. Invariants: in any hour no more than
+`an_hour` are spent, as long as nothing is spent that there is no room for.
 """
 
 from __future__ import annotations

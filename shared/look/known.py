@@ -1,4 +1,5 @@
-"""What a page knows of a run at a moment, as it was read last: plain values, from which all that is shown is made."""
+"""What a page knows of a run at a moment, as it was read last: plain values, from which all that is shown is
+made."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from shared.run.ports import Failure
 
 @dataclass(frozen=True)
 class Known:
-    """`status` is None before the run was looked at; `failures` are those of chunks that are not done, at most so many
-    as were asked for (`more_failures`: there are others); `history` has how far the run was over time."""
+    """`status` is None before the run was looked at; `failures` are those of chunks that are not done, at most so
+    many as were asked for (`more_failures`: there are others); `history` has how far the run was over time."""
 
     status: RunStatus | None = None
     failures: Mapping[Chunk, Failure] = field(default_factory=dict)

@@ -1,4 +1,5 @@
-"""What a look at a run costs in reads of Firestore, and how often each thing is looked at: numbers and plain formulas.
+"""What a look at a run costs in reads of Firestore, and how often each thing is looked at: numbers and plain
+formulas.
 
 Source: an aggregation is charged a read for each 1,000 entries of an index that it meets, and one at least
 ("Aggregation queries", Firestore's pricing); a query without an answer costs one.

@@ -1,7 +1,7 @@
 """Completion records that were read for a page: those that cannot change any more are read once.
 
-Invariants: each record that is read is counted; memory is bounded. A record that is full and published never changes,
-so it is kept for good; the others are read again when they are older than the caller wants.
+Invariants: each record that is read is counted; memory is bounded. A record that is full and published never
+changes, so it is kept for good; the others are read again when they are older than the caller wants.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A part of a layer that a person can see: a window of a slice through its grid, along any of three axes.
 
-Invariants: pure; a view has at most MOST_CHUNKS chunks, and learning of their states reads at most MOST_RECORDS records
-of those that wait for them, however many chunks the layer has. Windows begin at even coordinates, so that the chunks of
-one record are seen together.
+Invariants: pure; a view has at most MOST_CHUNKS chunks, and learning of their states reads at most MOST_RECORDS
+records of those that wait for them, however many chunks the layer has. Windows begin at even coordinates, so that
+the chunks of one record are seen together.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def box(plan: Plan, layer: int) -> Box:
 def sliced(
     plan: Plan, layer: int, axis: int, at: int | None = None, u: int | None = None, v: int | None = None
 ) -> Slice:
-    """The view of a layer nearest to what is asked for: numbers that lie outside are brought inside, and what is not
-    given is the middle of the slices, and the low corner of the window. ValueError for a layer or an axis that is not
-    there."""
+    """The view of a layer nearest to what is asked for: numbers that lie outside are brought inside, and what is
+    not given is the middle of the slices, and the low corner of the window. ValueError for a layer or an axis that
+    is not there."""
     if layer not in plan.layers or axis not in range(3):
         raise ValueError(
             f"there is no layer {layer} or no axis {axis}: layers are {plan.layers[0]} to {plan.top.layer}"

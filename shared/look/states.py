@@ -34,8 +34,8 @@ class Look(StrEnum):
 @dataclass(frozen=True)
 class Around:
     """What was read about one chunk. `above`: the record of its parent, in which its end is noted; `own`: its own
-    record, in which the ends of those that it waits for are; None where it was not read, an empty one where there is
-    none. `layer` is None before the run was looked at."""
+    record, in which the ends of those that it waits for are; None where it was not read, an empty one where there
+    is none. `layer` is None before the run was looked at."""
 
     above: Seen | None = None
     own: Seen | None = None
@@ -46,8 +46,8 @@ class Around:
 
 
 def number_above(plan: Plan, chunk: Chunk) -> tuple[Chunk, int]:
-    """The record in which the end of a chunk is noted with what it took, that of its parent or what stands for it, and
-    the chunk's number there: the first of `plan.dependents`, whose children come first in `plan.bits`."""
+    """The record in which the end of a chunk is noted with what it took, that of its parent or what stands for it,
+    and the chunk's number there: the first of `plan.dependents`, whose children come first in `plan.bits`."""
     if chunk == plan.top:
         return plan.end, 0
     if chunk.layer == 0:

@@ -4,8 +4,8 @@
     watch.known, watch.records            what is known, from which everything is shown without a read
 
 Nothing is read unless somebody asks, and nothing is written. Invariants: every read of Firestore is counted against
-the budget, a look that a service keeps from being taken leaves what was known; a run that was reset is followed under
-its new name.
+the budget, a look that a service keeps from being taken leaves what was known; a run that was reset is followed
+under its new name.
 """
 
 from __future__ import annotations

@@ -76,7 +76,8 @@ def table(browser: Browser) -> dict[str, str]:
     """The states of the chunks in view, by the table behind the map."""
     rows = """const rows = document.getElementById('rows'); rows.open = true;
         const more = document.getElementById('more'); while (!more.hidden) more.click();
-        return [...document.querySelectorAll('#chunks tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"""
+        const shown = [...document.querySelectorAll('#chunks tbody tr')];
+        return shown.map(row => [...row.cells].map(cell => cell.innerText))"""
     browser.run("document.getElementById('rows').open = true")
     browser.wait("return document.querySelectorAll('#chunks tbody tr').length > 0", "the table")
     return {row[0]: row[1] for row in browser.run(rows)}
@@ -133,8 +134,8 @@ def colour_scheme(browser: Browser, name: str) -> None:
 
 
 def test_the_map_of_a_run_that_goes_on(browser: Browser) -> None:
-    """After each change of layer, axis and slice, with failures and a worker at work, paused, while the run goes on and
-    when it is done, the page shows the states that the records have; so does each chunk that is clicked on."""
+    """After each change of layer, axis and slice, with failures and a worker at work, paused, while the run goes on
+    and when it is done, the page shows the states that the records have; so does each chunk that is clicked on."""
     followed = Followed()
     followed.build(17)
     completion, plan = followed.memory.completion, followed.memory.record.plan
@@ -174,8 +175,8 @@ def test_the_map_of_a_run_that_goes_on(browser: Browser) -> None:
 
 
 def test_keyboard(browser: Browser) -> None:
-    """Without a mouse: the arrow keys go through the map and say where they are, Enter goes into a chunk, + and - change
-    the layer, and the names of others lead to them."""
+    """Without a mouse: the arrow keys go through the map and say where they are, Enter goes into a chunk, + and -
+    change the layer, and the names of others lead to them."""
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.keys import Keys
 
@@ -199,8 +200,8 @@ def test_keyboard(browser: Browser) -> None:
 
 
 def test_text_from_outside_and_every_reader(browser: Browser) -> None:
-    """Markup in error messages, tracebacks, names of workers and paths is shown as it is; nothing of the page is cut
-    off at the width of a phone; and axe-core finds nothing serious, in the light and in the dark."""
+    """Markup in error messages, tracebacks, names of workers and paths is shown as it is; nothing of the page is
+    cut off at the width of a phone; and axe-core finds nothing serious, in the light and in the dark."""
     path = "gs://bucket/<b>fragments</b>"
     volume = random_volume(1, (5, 3, 2))
     memory = MemoryRun.of(volume)
@@ -258,8 +259,8 @@ def test_records_out_of_reach(browser: Browser) -> None:
 
 
 def test_a_million_chunks(browser: Browser) -> None:
-    """Of 10^6 chunks a layer is shown that a person can see, whose states and numbers are those of the records; going
-    into it reads the records of one view each time."""
+    """Of 10^6 chunks a layer is shown that a person can see, whose states and numbers are those of the records;
+    going into it reads the records of one view each time."""
     run, reads = synthetic_run((100, 100, 100), failed=3)
     records: Any = run.completion
     followed = Followed()
@@ -303,7 +304,8 @@ def test_a_million_chunks(browser: Browser) -> None:
     ],
 )
 def test_what_is_asked_wrongly(path: str, status: int) -> None:
-    """Whatever is asked for that is not there is refused with a sentence, and nothing but the page's files is served."""
+    """Whatever is asked for that is not there is refused with a sentence, and nothing but the page's files is
+    served."""
     from http.client import HTTPConnection
 
     followed = Followed()

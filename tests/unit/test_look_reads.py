@@ -96,8 +96,8 @@ def test_an_hour_of_watching(shape: tuple[int, int, int], failed: int) -> None:
 
 
 def test_looks_of_a_large_run_are_paid_for_once() -> None:
-    """A look at the progress of 10^7 chunks fits into the bucket, with an account; of a million it may be taken each
-    minute or two."""
+    """A look at the progress of 10^7 chunks fits into the bucket, with an account; of a million it may be taken
+    each minute or two."""
     large, _ = synthetic_run((216, 216, 216))
     assert progress_reads(large.record.plan) + cost_reads(large.record.plan) < BURST
     million, _ = synthetic_run((100, 100, 100))

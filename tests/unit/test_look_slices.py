@@ -30,8 +30,8 @@ def records_of(plan: Plan, view: Slice) -> set[Chunk]:
 
 @given(SHAPES, st.data())
 def test_a_view_is_bounded(shape: list[int], data: st.DataObject) -> None:
-    """However large a slice is, and whatever is asked for, a view has at most so many chunks, all of the grid, of so
-    many records, and begins with a record's first chunk."""
+    """However large a slice is, and whatever is asked for, a view has at most so many chunks, all of the grid, of
+    so many records, and begins with a record's first chunk."""
     plan = plan_of((shape[0], shape[1], shape[2]), lowest=data.draw(st.sampled_from([1, 2])))
     layer, axis = data.draw(st.sampled_from(list(plan.layers))), data.draw(st.integers(0, 2))
     at, u, v = (data.draw(st.none() | st.integers(-5, 400)) for _ in range(3))
@@ -140,8 +140,8 @@ _VISION = {
     "no green": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881)),
     "no blue": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.3039)),
 }
-"""Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision deficiency" (2009),
-severity 1, on linear RGB."""
+"""Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision deficiency"
+(2009), severity 1, on linear RGB."""
 
 
 def _rgb(sheet: str, name: str) -> list[float]:

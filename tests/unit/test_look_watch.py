@@ -150,8 +150,9 @@ def test_a_run_that_stands_still() -> None:
 
 
 def test_failures_by_cause() -> None:
-    """Failures that say the same are one cause with its count, the one met last first, with what replays them; those
-    of chunks that are done by now are left out, and so are replayed ones. Nothing of it is changed by looking."""
+    """Failures that say the same are one cause with its count, the one met last first, with what replays them;
+    those of chunks that are done by now are left out, and so are replayed ones. Nothing of it is changed by
+    looking."""
     followed = Followed()
     followed.build(30)
     completion = followed.memory.completion
@@ -174,8 +175,8 @@ def test_failures_by_cause() -> None:
 
 
 def test_a_chunk() -> None:
-    """Of a chunk there is its state, what its worker noted, what it waits for by state, its error with the traceback,
-    and what to type about it."""
+    """Of a chunk there is its state, what its worker noted, what it waits for by state, its error with the
+    traceback, and what to type about it."""
     followed = Followed()
     followed.build(29)
     completion = followed.memory.completion
@@ -259,7 +260,8 @@ def test_a_run_that_is_reset_is_followed() -> None:
 
 
 def test_an_older_run_has_no_numbers() -> None:
-    """Chunks that workers of an older version built are done without numbers, and there is no curve; both is said."""
+    """Chunks that workers of an older version built are done without numbers, and there is no curve; both is
+    said."""
     followed = Followed()
     completion = followed.memory.completion
     for bit, chunk in enumerate(followed.memory.record.plan.grid.children(Chunk(3, 0, 0, 0))):
@@ -333,3 +335,25 @@ def test_shown_leaves_out_what_is_no_chunk() -> None:
         one.chunk
         for one in shown(followed.memory.record.plan, chunks, followed.watch.known, followed.watch.records)
     ] == chunks[:1]
+
+
+def test_why_a_chunk_was_tried_again() -> None:
+    """Of a chunk that was done at its second attempt it is kept how the first one ended, though it has no failure
+    any more."""
+    followed = Followed()
+    put, failures = followed.memory.scratch.put, iter([ValueError(f"it <b>broke</b>{' and so on' * 100}")])
+
+    def once(name: str, data: bytes) -> None:
+        if name.endswith(".handoff"):
+            for error in failures:
+                raise error
+        put(name, data)
+
+    followed.memory.scratch.put = once
+    followed.build(1000)
+    assert followed.look()["finished"] and followed.memory.completion.some_failures(9) == []
+    seen = [seen for layer in range(3, 7) for _, seen in followed.memory.completion.some(layer, 1000)]
+    again = [facts for one in seen for facts in one.facts.values() if facts.attempt > 1]
+    assert [(facts.attempt, facts.why[:31], len(facts.why)) for facts in again] == [
+        (2, "ValueError: it <b>broke</b> and", 200)
+    ]

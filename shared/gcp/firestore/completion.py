@@ -201,7 +201,8 @@ class FirestoreCompletion:
     def some_failures(self, most: int) -> list[Failure]:
         """The first failures by name; as names begin with a hash, they are scattered."""
         pages = self._pages(self._client.collection(f"{self._run}/failures"), None, min(most, PAGE))
-        return [_as_failure(document.to_dict()) for document in islice((one for page in pages for one in page), most)]
+        documents = (document for page in pages for document in page)
+        return [_as_failure(document.to_dict()) for document in islice(documents, most)]
 
     def clear(self) -> None:
         """Deletes every record and failure of the run, a bounded number at a time."""

@@ -1,5 +1,5 @@
 // One chunk: what is known of it, what it waits for, and what to type.
-import { by, command, count, make, measure, moment, say, span } from "./dom.js";
+import { by, command, count, make, measure, moment, say } from "./dom.js";
 
 const MOST = 40;
 
@@ -17,6 +17,7 @@ function parts(found, go) {
       ["took", `${measure(facts.seconds)} s, ${measure(facts.cpu)} s of CPU`],
       ["memory", facts.peak_mb ? `${measure(facts.peak_mb)} MiB` : "not known"],
       ["attempt", count(facts.attempt)],
+      ...(facts.why ? [["tried again after", facts.why]] : []),
       ["worker", facts.worker || "not known"],
       ["supervoxels", count(facts.supervoxels)],
       ["nodes", count(facts.nodes)],
@@ -38,7 +39,7 @@ function failure(found) {
   const one = found.failure;
   return [
     list([
-      ["", one.state],
+      ["failure", one.state],
       ["attempts", `${count(one.attempts)} of ${count(found.tries)} failed`],
       ["first", one.first || "not known"],
       ["last", one.when || "not known"],

@@ -41,8 +41,8 @@ export const count = (number) => Math.round(number).toLocaleString("en-US");
 
 export function measure(number) {
   if (number === null || number === undefined) return "not known";
-  const digits = Number.isInteger(number) ? 0 : Math.abs(number) < 10 ? 2 : 1;
-  return number.toLocaleString("en-US", { maximumFractionDigits: digits });
+  if (Math.abs(number) < 1) return number.toLocaleString("en-US", { maximumSignificantDigits: 2 });
+  return number.toLocaleString("en-US", { maximumFractionDigits: Number.isInteger(number) ? 0 : Math.abs(number) < 10 ? 2 : 1 });
 }
 
 // As shared/timestamps.py says spans.

@@ -105,7 +105,7 @@ function drawRun() {
   show(by("workers"), run.workers.length > 0);
   const workers = make("table");
   fill(workers, ["worker", "is at chunk", "since"], run.workers.map((one) => [one.worker, one.chunk, moment(one.since_ms)]), [0, 1, 2]);
-  by("workers").replaceChildren(make("details", {}, make("summary", {}, `${count(run.workers.length)} workers that have been at a chunk for a while`), make("div", { class: "wide" }, workers)));
+  by("workers").replaceChildren(make("details", {}, make("summary", {}, `${count(run.workers.length)} worker${run.workers.length === 1 ? " has" : "s have"} been at a chunk for a while`), make("div", { class: "wide" }, workers)));
   drawCurves(run.curve);
   drawFailures(run.failures, goTo);
   say(by("reads"), `This page has read ${count(run.reads)} records; it reads ${count(run.reads_an_hour)} in an hour at the most. Last look: ${moment(run.seen_ms)}.`);
