@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.console import parse_chunk
 from jobs.look.loopback import Answer, NoAnswer, Request, Route, files_of
-from jobs.look.refresher import Refresher
+from jobs.look.refresher import PATIENCE, Refresher
 from shared.look import answers
 from shared.look.shown import NUMBERS
 from shared.look.slices import Slice, first_layer, sliced
@@ -19,10 +19,10 @@ ASSETS = Path(__file__).parent / "assets" / "page"
 
 
 class Page:
-    """Answers what the page of one run asks."""
+    """Answers what the page of one run asks, each with what is known after `patience` seconds at the most."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch, self._refresher = watch, Refresher(watch)
+    def __init__(self, watch: Watch, patience: float = PATIENCE) -> None:
+        self._watch, self._refresher, self._patience = watch, Refresher(watch), patience
 
     @property
     def routes(self) -> Mapping[str, Route]:
@@ -75,7 +75,7 @@ class Page:
             raise NoAnswer(400, str(error)) from error
 
     def _answer(self, view: View, request: Request, made: Any) -> Answer:
-        slow = self._refresher.ask(view, request.arguments.get("again") == "1")
+        slow = self._refresher.ask(view, request.arguments.get("again") == "1", self._patience)
         return Answer.of_json({**made(self._watch), "slow_seconds": slow})
 
 

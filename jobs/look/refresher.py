@@ -28,7 +28,7 @@ class Refresher:
         self._error: Exception | None = None
         threading.Thread(target=self._run, name="refresher", daemon=True).start()
 
-    def ask(self, view: View, at_once: bool = False, patience: float = PATIENCE) -> float:
+    def ask(self, view: View, at_once: bool, patience: float) -> float:
         """Has a view refreshed, and waits for it for a moment; for how many seconds a look that has not ended has
         been under way, 0 where none is. Raises what the last look raised."""
         with self._changed:

@@ -32,10 +32,10 @@ def histogram(title: str, of: str, values: Sequence[float]) -> Histogram:
     if not values:
         return Histogram(title, of, ())
     found = sorted(values)
+    whole = all(isinstance(value, int) for value in found) and found[-1] > 0
     middle, most = found[len(found) // 2], found[-1]
     if most > FAR * max(middle, 1.0):
-        return doubling(title, of, _classes(found))
-    whole = all(isinstance(value, int) for value in found) and most > 0
+        return _doubling(title, of, _classes(found), whole)
     width = max(1.0, -(-most // BARS)) if whole else (most / BARS or 1.0)
     counts = [0] * (int(most // width) + 1)
     for value in found:
@@ -49,14 +49,20 @@ def histogram(title: str, of: str, values: Sequence[float]) -> Histogram:
 
 
 def doubling(title: str, of: str, classes: Sequence[int]) -> Histogram:
-    """A histogram of counts, number i of what is from 2^i to 2^(i+1) - 1; the first one has what is below 1,
-    too."""
+    """A histogram of counts, number i of what is from 2^i to 2^(i+1) - 1."""
+    return _doubling(title, of, classes, whole=True)
+
+
+def _doubling(title: str, of: str, classes: Sequence[int], whole: bool) -> Histogram:
+    """The same; of other than whole numbers the first class has what is below 1, too."""
     bars = [(float(1 << at), float(2 << at), count) for at, count in enumerate(classes)]
+    if bars and not whole:
+        bars[0] = (0.0, *bars[0][1:])
     first = next((at for at, bar in enumerate(bars) if bar[2]), 0)
     last = len(bars)
     while last > first and not bars[last - 1][2]:
         last -= 1
-    return Histogram(title, of, tuple(bars[first:last]), whole=True)
+    return Histogram(title, of, tuple(bars[first:last]), whole)
 
 
 def _classes(values: Sequence[float]) -> list[int]:

@@ -21,7 +21,7 @@ from shared.plan.grid import Chunk
 from shared.run.facts import AtWork
 from shared.run.history import Sample, note_sample
 from shared.run.ports import Failure, State
-from tests.browser.conftest import Browser
+from tests.browser.conftest import SECONDS, Browser
 from tests.harness import MemoryRun
 from tests.prices import prices
 from tests.synthetic import synthetic_run
@@ -37,7 +37,7 @@ MARKUP = (
 @contextmanager
 def shown(followed: Followed, browser: Browser, where: str = "") -> Iterator[str]:
     """The page of a run, once it shows a map; what a browser may not do was not done when it is left."""
-    with LoopbackServer(Page(followed.watch).routes) as server:
+    with LoopbackServer(Page(followed.watch, SECONDS).routes) as server:
         browser.open(f"{server.address}/{where}")
         browser.wait("return Number(document.body.dataset.maps) > 0", "the map")
         yield server.address
@@ -196,6 +196,9 @@ def test_keyboard(browser: Browser) -> None:
         browser.wait("return document.body.dataset.view.startsWith('2 2 ')", "the layer below")
         browser.run("[...document.querySelectorAll('#about button.chunk')].pop().click()")
         browser.wait("return document.body.dataset.chunk.startsWith('3/')", "who waits for it")
+        # The map goes along, and its cursor is on the chunk.
+        browser.wait("return document.body.dataset.view.startsWith('3 ')", "the map of it")
+        assert f"chunk {browser.run('return document.body.dataset.chunk')}: " in text(browser, "cursor")
         assert "chunk=3" in browser.run("return location.hash")
 
 
@@ -309,7 +312,7 @@ def test_what_is_asked_wrongly(path: str, status: int) -> None:
     from http.client import HTTPConnection
 
     followed = Followed()
-    with LoopbackServer(Page(followed.watch).routes) as server:
+    with LoopbackServer(Page(followed.watch, SECONDS).routes) as server:
         connection = HTTPConnection(server.address.removeprefix("http://"))
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -70,7 +70,7 @@ def test_numbers_are_those_of_the_run() -> None:
     found = report(run, run.books.settle(prices()))
     totals = run.totals()
     assert totals is not None
-    sizes = dict(found.sizes)
+    sizes = {name: value for name, value in found.sizes}
     assert sizes["supervoxels"] == f"{len(followed.memory.volume.supervoxels):,}"
     assert sizes["roots"] == f"{sum(of_layer['final'] for of_layer in totals.values()):,}"
     decided = sizes["edges that the chunks of both sides decide differently"]

@@ -27,11 +27,12 @@ function figure(curve, name, title) {
   const x = (ms) => (final > first ? ((ms - first) / (final - first)) * WIDTH : 0);
   const y = (value) => HEIGHT - 4 - (value / most) * (HEIGHT - 10);
   const path = curve.map((one, at) => `${at ? "L" : "M"}${x(one.at_ms).toFixed(1)} ${y(values[at]).toFixed(1)}`).join("");
-  const told = `${title}: ${measure(values[values.length - 1])} now, ${measure(most)} at the most, from ${moment(first)} to ${moment(final)}`;
+  const now = `${title}: ${measure(values[values.length - 1])} now, ${measure(most)} at the most`;
+  const told = `${now}, from ${moment(first)} to ${moment(final)}`;
   const image = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": told }, draw("path", { d: path }));
   const table = make("table");
   const rows = curve.slice(-100).reverse();
   const details = make("details", {}, make("summary", {}, `${title} as a table`), make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": title }, table));
   details.addEventListener("toggle", () => fill(table, ["until", title], rows.map((one) => [moment(one.at_ms), measure(one[name])])));
-  return make("figure", {}, make("figcaption", { class: "small" }, told), image, details);
+  return make("figure", {}, make("figcaption", { class: "small" }, now), image, details);
 }

@@ -201,3 +201,13 @@ export function placeOf(event) {
   if (u < 0 || v < 0 || u >= view.slice.width || v >= view.slice.height) return null;
   return v * view.slice.width + u;
 }
+
+// Puts the cursor on a chunk, if it is in view; whether it is.
+export function cursorTo(name) {
+  const [layer, coords] = [Number(name.split("/")[0]), name.split("/")[1].split("_").map(Number)];
+  const { slice, across } = view;
+  const [u, v] = [coords[across[0]] - slice.u, coords[across[1]] - slice.v];
+  const inside = layer === slice.layer && coords[slice.axis] === slice.at && u >= 0 && v >= 0 && u < slice.width && v < slice.height;
+  if (inside) setCursor(v * slice.width + u);
+  return inside;
+}

@@ -2,7 +2,7 @@
 import { drawCurves } from "./charts.js";
 import { drawChunk, drawFailures } from "./chunk.js";
 import { by, count, fill, make, measure, moment, say, show, span } from "./dom.js";
-import { cursorChunk, drawMap, drawTable, moreRows, moveCursor, placeOf, setCursor, shownView } from "./map.js";
+import { cursorChunk, cursorTo, drawMap, drawTable, moreRows, moveCursor, placeOf, setCursor, shownView } from "./map.js";
 
 const LEAST = 2000;
 const place = { layer: null, axis: "2", at: null, u: null, v: null, number: "", chunk: null };
@@ -82,7 +82,10 @@ async function lookAtChunk(move = false) {
   try {
     const found = await ask("chunk", { chunk: place.chunk });
     drawChunk(found, goTo);
-    if (move) by("chunk-title").focus();
+    if (move) {
+      by("chunk-title").focus();
+      await bringIntoView(found);
+    }
     document.body.dataset.chunk = found.chunk;
     if (found.state !== "done") timers.chunk = setTimeout(lookAtChunk, 4000);
   } catch (error) {
@@ -161,9 +164,17 @@ function goTo(chunk) {
   lookAtChunk(true);
 }
 
+// Shows the place of a chunk on the map, moving the window if it is elsewhere.
+async function bringIntoView(found) {
+  if (shownView() === null || cursorTo(found.chunk)) return;
+  const { layer, axis, at, u, v } = found.view;
+  await move({ layer: String(layer), axis: String(axis), at: String(at), u: String(u), v: String(v) });
+  cursorTo(found.chunk);
+}
+
 function move(changes) {
   Object.assign(place, changes);
-  lookAtMap();
+  return lookAtMap();
 }
 
 function pan(right, down) {
