@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 
 BARS = 20
 FAR = 50
@@ -36,11 +37,11 @@ def histogram(title: str, of: str, values: Sequence[float]) -> Histogram:
     middle, most = found[len(found) // 2], found[-1]
     if most > FAR * max(middle, 1.0):
         return _doubling(title, of, _classes(found), whole)
-    width = max(1.0, -(-most // BARS)) if whole else (most / BARS or 1.0)
+    width = max(1.0 if whole else 0.0, _round(most / BARS)) or 1.0
     counts = [0] * (int(most // width) + 1)
     for value in found:
         counts[int(value // width)] += 1
-    if len(counts) > 1 and counts[-1] and not whole:
+    if len(counts) > 1 and most == width * (len(counts) - 1) and not whole:
         # The largest alone is no bar.
         last = counts.pop()
         counts[-1] += last
@@ -63,6 +64,14 @@ def _doubling(title: str, of: str, classes: Sequence[int], whole: bool) -> Histo
     while last > first and not bars[last - 1][2]:
         last -= 1
     return Histogram(title, of, tuple(bars[first:last]), whole)
+
+
+def _round(width: float) -> float:
+    """The least of 1, 2 and 5 times a power of ten that is no smaller; 0 of 0."""
+    if not width:
+        return 0.0
+    power = 10.0 ** floor(log10(width))
+    return next((times * power for times in (1, 2, 5) if times * power >= width * (1 - 1e-9)), 10 * power)
 
 
 def _classes(values: Sequence[float]) -> list[int]:

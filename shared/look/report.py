@@ -39,6 +39,9 @@ from shared.timestamps import duration, text_of
 Rows = list[tuple[str, ...]]
 """A table with its heading first."""
 
+FEWEST = 5
+"""Chunks of which a histogram says something."""
+
 MOST_REASONS = 20
 MOST_NAMED = 20
 NOT_NOTED = "not noted: a machine that was lost, or a message that came twice"
@@ -195,7 +198,7 @@ def _histograms(
     lowest = chunks.get(2, ())
     found.append(histogram("Supervoxels a chunk", _of(lowest, done.get(2, 0)), [one.supervoxels for one in lowest]))
     for layer, of_layer in chunks.items():
-        if of_layer:
+        if len(of_layer) >= FEWEST:
             told = f"Seconds a chunk of layer {named(layer)}"
             found.append(histogram(told, _of(of_layer, done[layer]), [one.seconds for one in of_layer]))
     if verified is not None and any(verified.objects):
