@@ -44,7 +44,12 @@ def keep_report(run: Run, settled: Settled | None) -> None:
     if settled is not None:
         path = keep(run, "the report of the run", lambda: write_report(run, settled))
         if path is not None:
-            say(f"the run's report: {path}")
+            say(f"the run's report: {shown(path)}")
+
+
+def shown(path: Path) -> str:
+    """A path as somebody types it here."""
+    return str(path).removeprefix(f"{Path.cwd()}/")
 
 
 def write_report(run: Run, settled: Settled) -> Path:
