@@ -22,10 +22,10 @@ from shared.run.facts import AtWork
 from shared.run.history import Sample, note_sample
 from shared.run.ports import Failure, State
 from tests.browser.conftest import SECONDS, Browser
+from tests.followed import Fallible, Followed, expected
 from tests.harness import MemoryRun
 from tests.prices import prices
 from tests.synthetic import synthetic_run
-from tests.unit.test_look_watch import Fallible, Followed, expected
 from tests.volumes import random_volume
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()

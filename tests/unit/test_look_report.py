@@ -22,10 +22,10 @@ from shared.plan.grid import Chunk
 from shared.run.facts import Facts
 from shared.run.history import Sample, note_sample
 from shared.run.ports import Failure, State
+from tests.followed import Followed
 from tests.harness import MemoryRun, storage_of
 from tests.prices import prices
 from tests.synthetic import synthetic_run
-from tests.unit.test_look_watch import Followed
 from tests.volumes import random_volume
 
 MARKUP = "<script>alert(1)</script>"
