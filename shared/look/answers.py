@@ -64,7 +64,7 @@ def of_run(watch: Watch) -> Values:
         "numbers": {name: title for name, (title, _) in NUMBERS.items()},
         "reads": watch.budget.spent,
         "reads_an_hour": watch.budget.an_hour,
-        "starved": not watch.budget.has(1),
+        "starved": known.starved,
     }
 
 

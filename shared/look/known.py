@@ -32,5 +32,7 @@ class Known:
     """Whether workers noted what it follows from."""
     seen_ms: int = 0
     """When the last look that saw something was (milliseconds since 1970)."""
+    starved: bool = False
+    """Whether the reads of this hour were used up at the last look."""
     trouble: str = ""
     """Why the last look saw nothing, so that all this is as it was before; empty if it did."""

@@ -1,7 +1,8 @@
 """Completion records that were read for a page: those that cannot change any more are read once.
 
-Invariants: each record that is read is counted; memory is bounded. A record that is full and published never
-changes, so it is kept for good; the others are read again when they are older than the caller wants.
+Invariants: each record that is read is counted; memory is bounded; one thread reads, and any may ask for what was
+read. A record that is full and published never changes, so it is kept for good; the others are read again when they
+are older than the caller wants.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from shared.run.ports import Completion
 from shared.run.record import RunRecord
 
 MOST = 60_000
-"""Records that are remembered: some 100 MB with all facts."""
+"""Records that are remembered, those that were read first are forgotten first: some 100 MB with all facts."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,6 @@ class Records:
         found, now = self._completion.look(waiting) if waiting else {}, self._clock()
         for chunk in waiting:
             seen = found.get(chunk, Seen())
-            self._kept.pop(chunk, None)
             self._kept[chunk] = Kept(seen, now, self._cannot_change(chunk, seen))
         for chunk in list(self._kept)[: max(0, len(self._kept) - MOST)]:
             del self._kept[chunk]

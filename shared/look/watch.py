@@ -4,8 +4,8 @@
     watch.known, watch.records            what is known, from which everything is shown without a read
 
 Nothing is read unless somebody asks, and nothing is written. Invariants: every read of Firestore is counted against
-the budget, a look that a service keeps from being taken leaves what was known; a run that was reset is followed
-under its new name.
+the budget, by one thread; a look that a service keeps from being taken leaves what was known; a run that was reset
+is followed under its new name.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Watch:
                 raise
             self._trouble(f"{type(error).__name__}: {error}")
         else:
-            self.known = replace(self.known, trouble="", seen_ms=int(self._wall() * 1000))
+            now, starved = int(self._wall() * 1000), not self.budget.has(1)
+            self.known = replace(self.known, trouble="", seen_ms=now, starved=starved)
 
     def failure(self, chunk: Chunk) -> Failure | None:
         """What is noted of a chunk, as it was read last."""

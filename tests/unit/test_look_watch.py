@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared.look import answers
+from shared.look.commands import of_chunk
+from shared.look.sentence import kind_of
 from shared.look.shown import shown
 from shared.look.slices import sliced
 from shared.look.states import Look
 from shared.look.watch import View
 from shared.plan.grid import Chunk
+from shared.plan.raw_input import RawInput
 from shared.run.control import go_on
 from shared.run.facts import AtWork
 from shared.run.history import Sample, note_sample
@@ -272,3 +276,39 @@ def test_why_a_chunk_was_tried_again() -> None:
     assert [(facts.attempt, facts.why[:31], len(facts.why)) for facts in again] == [
         (2, "ValueError: it <b>broke</b> and", 200)
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "builds table graph of schema 2"),
+        ({"prepare": True}, "prepares processed files"),
+        ({"upgrade": True}, "upgrades the table to schema 3"),
+        (
+            {"test": True, "raw": RawInput("gs://raw", 1, (8, 8, 40))},
+            "a test run that builds table graph of schema 2 from raw output in gs://raw",
+        ),
+    ],
+)
+def test_kinds_of_runs(changes: dict[str, Any], told: str) -> None:
+    """It is said what a run is for; nothing is offered that a run of its kind cannot do."""
+    record = replace(Followed().memory.record, **changes)
+    assert kind_of(record) == told
+    typed = [what for _, what in of_chunk(record, Chunk(2, 0, 0, 0), Look.QUEUED, "GRAPH=graph")]
+    assert any("chunk-local" in what for what in typed) is not record.prepare
+    tables = [what for _, what in of_chunk(record, Chunk(0, 0, 0, 0), Look.FAILED, "GRAPH=graph")]
+    assert not any("discard" in what or "chunk-local" in what for what in tables)
+
+
+def test_reads_that_are_used_up() -> None:
+    """Where the reads of an hour are used up, what is known is shown, and that is said until there are more."""
+    followed = Followed()
+    followed.build(12)
+    before = followed.look()
+    followed.watch.budget.spend(int(followed.watch.budget.left) + 10)
+    followed.build(6)
+    found = followed.look()
+    assert found["starved"] and found["layers"] == before["layers"]
+    followed.clock.now = 60.0
+    found = followed.look()
+    assert not found["starved"] and found["layers"][0]["done"] == 18
