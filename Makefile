@@ -164,7 +164,7 @@ upgrade: .venv/run.stamp  ## make GRAPH's table of schema 2 one of schema 3, or 
 	@$(CLI) upgrade $(call option,$(TRUTH),--truth)
 
 # What names an image: all that goes into it, so that a change of the code is a change of the name.
-CONTENT = find Dockerfile requirements.txt constraints.txt shared jobs -type f -not -path '*/__pycache__/*' -not -path 'jobs/example/*'
+CONTENT = find Dockerfile requirements.txt constraints.txt shared jobs -type f -not -path '*/__pycache__/*' -not -path 'jobs/example/*' -not -path 'jobs/look/*'
 TAG = $(shell $(CONTENT) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 IMAGE ?= $(REGION)-docker.pkg.dev/$(PROJECT)/$(INSTALLED)/ingest:$(TAG)
 NEED_PROJECT = $(if $(PROJECT),,$(error PROJECT is not given: which Google Cloud project?))
