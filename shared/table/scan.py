@@ -22,7 +22,8 @@ Index = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 _HEAD = len(stored_head(0))
-_NOTHING: Index = np.zeros(0, np.int64)
+_HEADS = np.frombuffer(b"".join(stored_head(size) for size in range(0, STORED + 1, 8)), np.uint8).reshape(-1, _HEAD)
+"""What stands before so many ids that are stored as they are."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,11 @@ class CellScan:
         """Which values are frames that hold their few bytes as they are, and how many ids these have."""
         stored = np.zeros(len(lengths), bool)
         counts = np.zeros(len(lengths), np.int64)
-        short = np.bincount(np.minimum(lengths, STORED + _HEAD + 1), minlength=STORED + _HEAD + 2)
-        for size in range(0, STORED + 1, 8):
-            if short[size + _HEAD]:
-                at = np.flatnonzero(lengths == size + _HEAD)
-                head = np.frombuffer(stored_head(size), np.uint8)
-                at = at[(self._gathered(at, 0, _HEAD) == head).all(axis=1)]
-                stored[at], counts[at] = True, size // 8
+        short = np.flatnonzero((lengths >= _HEAD) & (lengths <= STORED + _HEAD) & ((lengths - _HEAD) % 8 == 0))
+        if len(short):
+            ids = (lengths[short] - _HEAD) // 8
+            alike = (self._gathered(short, 0, _HEAD) == _HEADS[ids]).all(axis=1)
+            stored[short[alike]], counts[short[alike]] = True, ids[alike]
         return stored, counts
 
     def _gathered(self, at: Index, skip: int, size: int) -> Bytes:

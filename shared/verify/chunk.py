@@ -1,9 +1,8 @@
 """The verification of one chunk: a pure function of its rows, its children's verdicts and its input.
 
     layer 2   supervoxels and nodes | what the input has of them | roots that its own job made
-    above     own nodes | verdicts of children, face maps of outside neighbours | what this chunk's job wrote into
-    the
-              rows of its children: parents and family 4 | roots that its own job made
+    above     own nodes | verdicts of children, face maps of outside neighbours | what this chunk's job wrote
+              into the rows of its children: parents and family 4 | roots that its own job made
 
 A chunk's job writes all of what is looked at here, or jobs did that it waited for. So a chunk can be verified as
 soon as it and those that it depends on are built and verified, while the rest of the graph is not there yet.

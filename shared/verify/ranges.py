@@ -1,5 +1,4 @@
-"""Which keys are read with which chunk: together all there are, so a row that no job can have written is found
-too."""
+"""Which keys are read with which chunk: all there are, so a row that no job can have written is found too."""
 
 from __future__ import annotations
 
