@@ -1,6 +1,7 @@
 """The one place that deletes stored objects, and what keeps a user's own files out of its way.
 
-    run.json, control.json, queued.json, {run}/layer{n}/{x}_{y}_{z}.handoff, and the leftovers of broken writes
+    run.json, control.json, queued.json, verify.json, {run}/layer{n}/{x}_{y}_{z}.handoff (and verdict{n}),
+    {run}/findings/{n}_{x}_{y}_{z}.json, and the leftovers of broken writes
 
 Invariants: an object is deleted only if its whole name is one that this pipeline writes, never for being
 below a folder. A run is begun only in a folder that holds nothing else, and that neither holds, nor lies
@@ -20,17 +21,20 @@ from shared.plan.names import NAME
 from shared.run.control import CONTROL_NAME
 from shared.run.ports import Storage
 from shared.run.queued import QUEUED_NAME
-from shared.run.record import HANDOFF_SUFFIX, RECORD_NAME
+from shared.run.record import FINDINGS_SUFFIX, HANDOFF_SUFFIX, RECORD_NAME, VERIFY_NAME
 
 BATCH = 1000
 """Names that are deleted at once."""
 
-_HANDOFF = re.compile(rf"({NAME.pattern})/layer\d+/\d+_\d+_\d+{re.escape(HANDOFF_SUFFIX)}")
+_HANDOFF = re.compile(
+    rf"({NAME.pattern})/(?:(?:layer|verdict)\d+/\d+_\d+_\d+{re.escape(HANDOFF_SUFFIX)}"
+    rf"|findings/\d+_\d+_\d+_\d+{re.escape(FINDINGS_SUFFIX)})"
+)
 
 
 def is_ours(name: str) -> bool:
     """Whether an object of a graph's folder has a name that this pipeline writes."""
-    return name in (RECORD_NAME, CONTROL_NAME, QUEUED_NAME) or _HANDOFF.fullmatch(name) is not None
+    return name in (RECORD_NAME, CONTROL_NAME, QUEUED_NAME, VERIFY_NAME) or _HANDOFF.fullmatch(name) is not None
 
 
 def delete_run(folder: Storage, run: str) -> None:

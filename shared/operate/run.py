@@ -5,7 +5,7 @@
     run.pause(), run.resume()           hold it; go on, whatever was lost
     run.replay(…), run.discard(…)       what becomes of chunks in the dead letters
     run.queue_layer(…), run.queue_chunk(…), run.build(…), run.work()
-    run.verify(), run.upgrade(), run.reset()
+    run.verify(), run.begin_verification(), run.repair(…), run.upgrade(), run.reset()
 
 Nothing here parses, prints or starts a machine: who queues something with tasks elsewhere has them started
 (shared.dispatch). Invariants: whatever goes on with a run takes in the dead letters that wait first, since one
@@ -24,14 +24,15 @@ from shared.chunks.codec import decode_handoff
 from shared.chunks.emit import Built
 from shared.errors import StateError
 from shared.inputs.segmentation.cut import Cut
-from shared.operate import clearing, queueing
+from shared.operate import clearing, queueing, verify_run
 from shared.operate.dead_letters import collect
-from shared.operate.feeding import Feeder
 from shared.operate.first_rows import need_first_rows
+from shared.operate.look import Look, look
 from shared.operate.replay import chosen, current_failures, discard, forget, replay
 from shared.operate.status import RunStatus, run_status
 from shared.operate.upgrade import begin_upgrade, check_unedited, finish_upgrade
 from shared.operate.verification import Verification, verify_here
+from shared.operate.working import work_here
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.backend import Backend
@@ -39,11 +40,10 @@ from shared.run.done import is_finished
 from shared.run.messages import Message
 from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage
 from shared.run.record import RECORD_NAME, RunRecord
-from shared.run.registry import Registry, need_record
+from shared.run.registry import Registry, graph_folder, need_record
 from shared.timestamps import now
-from shared.work.open_runs import OpenRuns, open_run, open_written
+from shared.work.open_runs import open_run, open_written
 from shared.work.steps import OpenRun
-from shared.work.worker import Worker
 
 Totals = dict[int, dict[str, int]]
 """What the layers of a finished run came to: counts by name, by layer."""
@@ -114,7 +114,10 @@ class Run:
         return run_status(self.record.plan, progress, current_failures(self.record, self.completion), {}, seconds)
 
     def totals(self) -> Totals | None:
-        """What the layers came to, from the counts in the top hand-off; None before that is stored."""
+        """What the layers came to, from the counts in the top hand-off; None before that is stored, and of a run
+        that builds nothing."""
+        if self.record.verifies:
+            return None
         name = self.record.handoff_name(self.record.plan.top)
         data = self.scratch.get([name])[name]
         if data is None:
@@ -156,7 +159,7 @@ class Run:
 
         StateError if the table is gone.
         """
-        if not self.record.prepare:
+        if not (self.record.prepare or self.record.verifies):
             need_first_rows(self.record, self.opened.table, self.how_to_begin)
         self.backend.prepare(self.record.plan.layers)
         self.collect_dead_letters()
@@ -229,30 +232,41 @@ class Run:
     ) -> int:
         """Builds what is queued with one worker in this thread, until nothing came for `idle_seconds` or
         `stopped` says so; the number of chunks done. What runs in memory is built so."""
-        queue = self.backend.queue(self.record.plan.layers)
-        worker = Worker(
-            queue,
-            OpenRuns(self.backend, time.monotonic),
-            "here",
-            time.monotonic,
-            stopped,
-            wait,
-            between=Feeder(self.backend, queue, time.time),
-            classify=self.backend.classify,
-        )
-        try:
-            return worker.run(idle_seconds, poll_seconds=0.1)
-        finally:
-            queue.close()
+        return work_here(self.backend, self.record.plan.layers, stopped, idle_seconds, wait)
 
     def verify(self, truth: str | None = None) -> Verification:
-        """Checks the whole table of a finished run; `truth` in place of the record's. StateError before the end."""
-        self.need_table()
-        if not self.finished:
-            raise StateError(f"{self.graph} is not done; see: make status {self.where}")
+        """Checks the whole table of a finished run in this process; `truth` in place of the record's. The report is
+        kept in the graph's folder. StateError before the end."""
+        self._need_finished_table()
         inputs = None if self.record.test else open_written(self.backend, self.record)
         truth = None if self.record.test else truth or self.record.truth
-        return verify_here(self.record.plan, self.opened.table, inputs, truth)
+        found = verify_here(self.record.plan, self.opened.table, inputs, truth)
+        return verify_run.keep(self.scratch, found, "")
+
+    def begin_verification(self) -> tuple[Run, int]:
+        """Has the table of a finished run verified by the queue, or goes on with that: the run that does, and how
+        many chunks are queued. StateError before the end."""
+        self._need_finished_table()
+        known = verify_run.known_verification(self.backend, self.graph)
+        if known is not None:
+            run = Run(self.backend, known, self._clock)
+            if not run.finished:
+                return run, sum(run.resume().values())
+        record, count = verify_run.begin_verification(self.backend, self.record, int(self._clock() * 1000))
+        return Run(self.backend, record, self._clock), count
+
+    def verification(self) -> Verification:
+        """The report of the run that verifies this graph, or of this one, which verifies another; kept in the
+        folder of the graph whose table it is. StateError before its end."""
+        record, folder = verify_run.verifying(self.backend, self.record)
+        found = verify_run.collected(record, graph_folder(self.backend, record.graph))
+        return verify_run.keep(folder, found, record.run)
+
+    def sample(self, count: int) -> Look:
+        """Looks at so many chunks of each layer of a finished run's table."""
+        self._need_finished_table()
+        inputs = None if self.record.test else open_written(self.backend, self.record)
+        return look(self.record.plan, self.opened.table, inputs, count)
 
     def upgrade(self) -> dict[int, int]:
         """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer
@@ -310,12 +324,20 @@ class Run:
         return sum(failure.state is State.DISCARDED for failure in self.completion.failures())
 
     def need_table(self) -> None:
-        """StateError for a run that only writes processed files."""
+        """StateError for a run that only writes processed files, or verifies a table."""
+        if self.record.verifies:
+            told = f"{self.graph} verifies the table of {self.record.verifies}, which is the graph to name here"
+            raise StateError(told)
         if self.record.prepare:
             raise StateError(
                 f"{self.graph} is a run that prepares processed files, and has no table; build one with: "
                 f"{self.how_to_begin}"
             )
+
+    def _need_finished_table(self) -> None:
+        self.need_table()
+        if not self.finished:
+            raise StateError(f"{self.graph} is not done; see: make status {self.where}")
 
     def _new_name(self) -> str:
         return f"r{int(self._clock() * 1000)}"

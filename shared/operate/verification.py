@@ -23,9 +23,6 @@ from shared.verify.truth import Links, Partition, compare, table_partition
 from shared.verify.verdict import Verdict
 from shared.work.verifier import Verifier
 
-VERIFY_NAME = "verify.json"
-"""The report of the last verification, in the graph's folder."""
-
 MAX_REPORTED = 1_000
 """Violations that a report has in words."""
 
@@ -62,10 +59,10 @@ class Verification:
             raise DataError(file, "-", f"no report of a verification ({error})") from error
 
 
-def compared_with(plan: Plan, inputs: InputSource | None) -> list[str]:
+def compared_with(inputs: bool) -> list[str]:
     """In words what a table is compared with."""
     rules = ["the rules of the format"]
-    return rules if inputs is None else [*rules, "the connected components of the input edges"]
+    return [*rules, "the connected components of the input edges"] if inputs else rules
 
 
 def report(plan: Plan, top: Verdict, findings: Mapping[Chunk, Findings], compared: list[str]) -> Verification:
@@ -96,7 +93,7 @@ def verify_here(plan: Plan, table: Table, inputs: InputSource | None, truth: str
             here[chunk] = verdict.encode()
         below = here
     assert verdict is not None
-    result = report(plan, verdict, found, compared_with(plan, inputs))
+    result = report(plan, verdict, found, compared_with(inputs is not None))
     if links is None or truth is None:
         return result
     other = Findings(plan, plan.top)

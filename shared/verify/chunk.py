@@ -112,6 +112,24 @@ def verify_parent(
     return Verdict(**{**vars(found), "objects": tuple(objects.tolist()), "max_root": highest})
 
 
+def check_alone(plan: Plan, chunk: Chunk, scans: ChunkScans, findings: Findings) -> None:
+    """What can be said of a chunk of layer 3 or more without those below it: its rows, and the parents cells of the
+    children that it lists."""
+    own = read_nodes(plan, chunk, scans.nodes, findings)
+    above = read_parents(plan, chunk.layer - 1, scans.above, findings)
+    at, known = find(above.nodes, own.children)
+    named = above.parents[at[known]] if len(above.nodes) else above.parents
+    wrong = named != own.child_of[known]
+    findings.pairs(
+        own.child_of[known][wrong], own.children[known][wrong], "lists the child {}, which names another"
+    )
+    lost = ~known & (plan.ids.layers(own.children) >= 2)
+    findings.pairs(own.child_of[lost], own.children[lost], "lists the child {}, which is not there, or names none")
+    if chunk.layer != plan.grid.layer_count:
+        _check_counter(plan, counter_key(plan.ids.chunk_id(chunk)), scans.counter, own.nodes, findings)
+        read_nodes(plan, plan.grid.root, scans.roots, findings)
+
+
 @dataclass(frozen=True)
 class _Leaving:
     """Edges through outer faces: position in the frontier, far end, and what neighbours know the near end as."""

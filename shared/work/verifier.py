@@ -15,7 +15,7 @@ from shared.run.ports import Table
 from shared.table.cells import node_keys
 from shared.table.columns import CHILDREN, COUNTER, CROSS_EDGES, PARENT, counter_key
 from shared.table.scan import CellScan, Scan
-from shared.verify.chunk import ChunkScans, check_keys, check_rest, verify_layer2, verify_parent
+from shared.verify.chunk import ChunkScans, check_alone, check_keys, check_rest, verify_layer2, verify_parent
 from shared.verify.findings import Findings
 from shared.verify.given import read_given
 from shared.verify.ranges import BEGINNING, node_range, root_counters, root_range, strange_ranges
@@ -57,6 +57,14 @@ class Verifier:
             self._check_rest(chunk, verdict, findings)
         add(verdict.counts, chunk.layer, {"violations": findings.count})
         return verdict, findings
+
+    def look(self, chunk: Chunk) -> Findings:
+        """What can be found in a chunk by itself."""
+        findings = Findings(self.plan, chunk)
+        if chunk.layer == 2:
+            return self.verify(chunk, {})[1]
+        check_alone(self.plan, chunk, self._scans(chunk), findings)
+        return findings
 
     def _scans(self, chunk: Chunk) -> ChunkScans:
         """What is read for a chunk, by one request, and above layer 2 by another for what its job wrote further
