@@ -17,11 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import Problem, StateError
 from shared.inputs.folder import plain_location
+from shared.plan.grid import Chunk
 from shared.plan.names import NAME
 from shared.run.control import CONTROL_NAME
 from shared.run.ports import Storage
 from shared.run.queued import QUEUED_NAME
-from shared.run.record import FINDINGS_SUFFIX, HANDOFF_SUFFIX, RECORD_NAME, VERIFY_NAME
+from shared.run.record import FINDINGS_SUFFIX, HANDOFF_SUFFIX, RECORD_NAME, VERIFY_NAME, RunRecord
 
 BATCH = 1000
 """Names that are deleted at once."""
@@ -42,6 +43,11 @@ def delete_run(folder: Storage, run: str) -> None:
     names = folder.list(f"{run}/")
     _delete(folder, (name for name in names if (ours := _HANDOFF.fullmatch(name)) and ours[1] == run))
     _delete(folder, folder.leftovers(f"{run}/"))
+
+
+def delete_findings(folder: Storage, record: RunRecord, chunk: Chunk) -> None:
+    """Deletes what was found wrong in a chunk, before it is verified again."""
+    _delete(folder, [record.findings_name(chunk)])
 
 
 def delete_graph(folder: Storage) -> None:

@@ -24,14 +24,13 @@ from shared.chunks.codec import decode_handoff
 from shared.chunks.emit import Built
 from shared.errors import StateError
 from shared.inputs.segmentation.cut import Cut
-from shared.operate import clearing, queueing, verify_run
+from shared.operate import clearing, queueing
+from shared.operate.checking import Checking
 from shared.operate.dead_letters import collect
 from shared.operate.first_rows import need_first_rows
-from shared.operate.look import Look, look
 from shared.operate.replay import chosen, current_failures, discard, forget, replay
 from shared.operate.status import RunStatus, run_status
 from shared.operate.upgrade import begin_upgrade, check_unedited, finish_upgrade
-from shared.operate.verification import Verification, verify_here
 from shared.operate.working import work_here
 from shared.plan.grid import Chunk
 from shared.run import control
@@ -40,37 +39,22 @@ from shared.run.done import is_finished
 from shared.run.messages import Message
 from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage
 from shared.run.record import RECORD_NAME, RunRecord
-from shared.run.registry import Registry, graph_folder, need_record
+from shared.run.registry import Registry, need_record
 from shared.timestamps import now
-from shared.work.open_runs import open_run, open_written
+from shared.work.open_runs import open_run
 from shared.work.steps import OpenRun
 
 Totals = dict[int, dict[str, int]]
 """What the layers of a finished run came to: counts by name, by layer."""
 
 
-class Run:
+class Run(Checking):
     """A run of a graph, and what can be done with it. Each method raises what the ports raise."""
-
-    def __init__(self, backend: Backend, record: RunRecord, clock: Callable[[], float] = time.time) -> None:
-        self.backend = backend
-        self.record = record
-        self._clock = clock
 
     @classmethod
     def open(cls, backend: Backend, graph: str) -> Run:
         """The current run of a graph; StateError if there is none, DataError for a damaged record."""
         return cls(backend, need_record(backend, graph))
-
-    @property
-    def where(self) -> str:
-        """The variables by which a make command finds this run."""
-        return f"GRAPH={self.graph}" + (f" PROJECT={self.backend.project}" if self.backend.project else "")
-
-    @property
-    def graph(self) -> str:
-        """The graph's name."""
-        return self.record.graph
 
     @cached_property
     def opened(self) -> OpenRun:
@@ -194,13 +178,6 @@ class Run:
         with self.publishing() as queue:
             return queueing.queue_ready(self.record, layer, self.completion, queue)
 
-    def need_chunk(self, chunk: Chunk) -> None:
-        """StateError for a chunk that the run does not build, with its grids."""
-        if chunk not in self.record.plan:
-            plan = self.record.plan
-            grids = ", ".join(f"{at}: {plan.grid.layer_shape(at)}" for at in plan.layers if at)
-            raise StateError(f"{self.graph} has no chunk {chunk}; its grids by layer are {grids}")
-
     def queue_chunk(self, chunk: Chunk) -> None:
         """Queues one chunk to be built even if it is done; building it again changes nothing else."""
         self.need_chunk(chunk)
@@ -233,40 +210,6 @@ class Run:
         """Builds what is queued with one worker in this thread, until nothing came for `idle_seconds` or
         `stopped` says so; the number of chunks done. What runs in memory is built so."""
         return work_here(self.backend, self.record.plan.layers, stopped, idle_seconds, wait)
-
-    def verify(self, truth: str | None = None) -> Verification:
-        """Checks the whole table of a finished run in this process; `truth` in place of the record's. The report is
-        kept in the graph's folder. StateError before the end."""
-        self._need_finished_table()
-        inputs = None if self.record.test else open_written(self.backend, self.record)
-        truth = None if self.record.test else truth or self.record.truth
-        found = verify_here(self.record.plan, self.opened.table, inputs, truth)
-        return verify_run.keep(self.scratch, found, "")
-
-    def begin_verification(self) -> tuple[Run, int]:
-        """Has the table of a finished run verified by the queue, or goes on with that: the run that does, and how
-        many chunks are queued. StateError before the end."""
-        self._need_finished_table()
-        known = verify_run.known_verification(self.backend, self.graph)
-        if known is not None:
-            run = Run(self.backend, known, self._clock)
-            if not run.finished:
-                return run, sum(run.resume().values())
-        record, count = verify_run.begin_verification(self.backend, self.record, int(self._clock() * 1000))
-        return Run(self.backend, record, self._clock), count
-
-    def verification(self) -> Verification:
-        """The report of the run that verifies this graph, or of this one, which verifies another; kept in the
-        folder of the graph whose table it is. StateError before its end."""
-        record, folder = verify_run.verifying(self.backend, self.record)
-        found = verify_run.collected(record, graph_folder(self.backend, record.graph))
-        return verify_run.keep(folder, found, record.run)
-
-    def sample(self, count: int) -> Look:
-        """Looks at so many chunks of each layer of a finished run's table."""
-        self._need_finished_table()
-        inputs = None if self.record.test else open_written(self.backend, self.record)
-        return look(self.record.plan, self.opened.table, inputs, count)
 
     def upgrade(self) -> dict[int, int]:
         """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer
@@ -309,11 +252,6 @@ class Run:
         self._become(renewed)
 
     @property
-    def how_to_begin(self) -> str:
-        """The command that begins a run of this graph anew, as far as its dataset file can be known."""
-        return f"make ingest DATASET=NAME {self.where}"
-
-    @property
     def how_to_go_on(self) -> str:
         """The command that goes on with the run."""
         return f"make {'upgrade' if self.record.upgrade else 'resume'} {self.where}"
@@ -322,22 +260,6 @@ class Run:
     def discarded(self) -> int:
         """Chunks that were given up."""
         return sum(failure.state is State.DISCARDED for failure in self.completion.failures())
-
-    def need_table(self) -> None:
-        """StateError for a run that only writes processed files, or verifies a table."""
-        if self.record.verifies:
-            told = f"{self.graph} verifies the table of {self.record.verifies}, which is the graph to name here"
-            raise StateError(told)
-        if self.record.prepare:
-            raise StateError(
-                f"{self.graph} is a run that prepares processed files, and has no table; build one with: "
-                f"{self.how_to_begin}"
-            )
-
-    def _need_finished_table(self) -> None:
-        self.need_table()
-        if not self.finished:
-            raise StateError(f"{self.graph} is not done; see: make status {self.where}")
 
     def _new_name(self) -> str:
         return f"r{int(self._clock() * 1000)}"

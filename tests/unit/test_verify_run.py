@@ -1,4 +1,5 @@
-"""The verification of a table as a run of its own, and by the jobs that build it: the same report as in one process."""
+"""The verification of a table as a run of its own, and by the jobs that build it: the same report as in one
+process."""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def test_a_graph_of_that_name_is_left_alone() -> None:
 @pytest.mark.parametrize("schema", [2, 3])
 @pytest.mark.parametrize("test", [False, True])
 def test_jobs_verify_what_they_build(schema: int, test: bool) -> None:
-    """With `verified` each job verifies its chunk before the chunk is done, and the report is there with the last."""
+    """With `verified` each job verifies its chunk before the chunk is done, and the report is there with the
+    last."""
     volume = random_volume(4, (5, 3, 2), size=8, density=0.3, schema=schema)
     memory = MemoryRun.of(volume, verified=True, test=test)
     backend = backend_of(memory)
@@ -123,7 +125,8 @@ def test_jobs_verify_what_they_build(schema: int, test: bool) -> None:
 
 
 def test_sampling() -> None:
-    """A look at some chunks of each layer sees damage where it looks, and says how much of it would have been seen."""
+    """A look at some chunks of each layer sees damage where it looks, and says how much of it would have been
+    seen."""
     _, run, memory = finished()
     plan = run.record.plan
     assert run.sample(3).violation_count == 0

@@ -33,7 +33,10 @@ class Damager:
     def damage(self, rng: Random) -> str:
         """One damage; its name, empty if this one is not possible here."""
         kind = rng.choice(KINDS)
-        return kind.__name__ if kind(self, rng) else ""
+        try:
+            return kind.__name__ if kind(self, rng) else ""
+        except (KeyError, ValueError, IndexError):
+            return ""  # another damage has taken what this one begins with
 
     def undo(self) -> None:
         """The table as it was."""
