@@ -1,5 +1,5 @@
-"""`python -m tests.whole.large 47 47 46 500`: a table of so many chunks (x, y, z) is built, damaged in so many places,
-verified by the queue, repaired, and compared with what it was; all in the memory of this process."""
+"""`python -m tests.whole.large 47 47 46 500`: a table of so many chunks (x, y, z) is built, damaged in so many
+places, verified by the queue, repaired, and compared with what it was; all in the memory of this process."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def chunk_of(plan: Plan, key: bytes) -> Chunk | None:
     return chunk if chunk in plan.grid else None
 
 
+def until_done(run: Run) -> None:
+    """Works through the queue, which is filled some at a time."""
+    run.work(stopped=lambda: run.finished, idle_seconds=60.0)
+
+
 def main() -> int:
     """The exit code is 1 if damage was missed, or the table is not what it was."""
     x, y, z, damages = map(int, sys.argv[1:5])
@@ -53,12 +58,12 @@ def main() -> int:
     plan = memory.record.plan
     clock.tell(f"a volume of {plan.total(2):,} chunks, {len(memory.volume.supervoxels):,} supervoxels")
     run = Run(backend_of(memory), memory.start().record)
-    run.work()
+    until_done(run)
     memory.table.write(first_cells(run.record), run.record.timestamp_ms)
     before = memory.raw_table()
     clock.tell(f"built by the queue: {sum(map(plan.total, plan.graph_layers)):,} chunks, {len(before):,} rows")
     verifying, _ = run.begin_verification()
-    verifying.work()
+    until_done(verifying)
     sound = run.verification()
     clock.tell(f"verified by the queue: {sound.violation_count} violations; objects by size {sound.objects}")
     table, kinds = Damager(plan, memory.table._rows), set[str]()
@@ -67,9 +72,11 @@ def main() -> int:
     changed = table.changed()
     clock.tell(f"damaged: {len(changed):,} rows, in {len(kinds - {''})} ways")
     verifying, _ = run.begin_verification()
-    verifying.work()
+    until_done(verifying)
     found = run.verification()
-    clock.tell(f"verified by the queue: {found.violation_count:,} violations; {len(found.chunks):,} chunks to build")
+    clock.tell(
+        f"verified by the queue: {found.violation_count:,} violations; {len(found.chunks):,} chunks to build"
+    )
     missed = {chunk for key in changed if (chunk := chunk_of(plan, key))} - set(found.chunks)
     repair = run.plan_repair()
     clock.tell(f"repair planned: {len(repair.chunks):,} chunks, {len(repair.remove):,} rows to remove")
