@@ -22,7 +22,7 @@ with entry.importing(__name__):
     from jobs.commands.show import show
     from jobs.commands.status import status
     from jobs.commands.upgrade import upgrade
-    from jobs.commands.verify import verify
+    from jobs.commands.verify import repair, verify
     from jobs.console import Ended
     from jobs.local import emulator_guard
     from jobs.program import ProgramGroup, ended
@@ -41,7 +41,7 @@ def cli() -> None:
 
 for command in (
     *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, replay, discard, pause, resume, completion),
+    *(failed, replay, discard, pause, resume, repair, completion),
 ):
     cli.add_command(command)
 

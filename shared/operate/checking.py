@@ -66,13 +66,16 @@ class Checking:
 
     def begin_verification(self) -> tuple[Self, int]:
         """Has the table of a finished run verified by the queue, or goes on with that: the run that does, and how
-        many chunks are queued. StateError before the end."""
+        many chunks are queued; one that is done is begun anew once its report was asked for. StateError before the
+        end of the build."""
         self._need_finished_table()
         known = verify_run.known_verification(self.backend, self.graph)
-        if known is not None:
-            run = type(self)(self.backend, known, self._clock)
+        if known is not None and known.timestamp_ms > self.record.timestamp_ms:
+            run, report = type(self)(self.backend, known, self._clock), verify_run.last_report(self._folder)
             if not run.finished:
                 return run, sum(run.resume().values())
+            if report is None or report.run != known.run:
+                return run, 0
         record, count = verify_run.begin_verification(self.backend, self.record, int(self._clock() * 1000))
         return type(self)(self.backend, record, self._clock), count
 

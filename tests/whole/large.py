@@ -47,6 +47,7 @@ def chunk_of(plan: Plan, key: bytes) -> Chunk | None:
 
 def until_done(run: Run) -> None:
     """Works through the queue, which is filled some at a time."""
+    run.backend.board().announce(run.graph)
     run.work(stopped=lambda: run.finished, idle_seconds=60.0)
 
 
