@@ -32,6 +32,9 @@ TOGETHER, LONG = 512, 1 << 16
 """So many answers are taken as one, which they are to protobuf: the emulator has an answer for each row. Answers of
 so many bytes are long enough by themselves."""
 
+MOST_SINGLY = 128
+"""So many are taken one by one, at the most, before it is looked again whether some are alike."""
+
 KEY = 20
 _CHUNK, _KEY, _FAMILY, _QUALIFIER, _TIME, _VALUE, _COMMIT = 0x0A, 0x0A, 0x12, 0x1A, 0x20, 0x32, 0x48
 _HALF = 10 ** np.arange(9, -1, -1, dtype=np.uint64)
@@ -86,7 +89,7 @@ class Scanner:
 
     def feed(self, answer: bytes) -> None:
         """Takes one encoded ReadRowsResponse."""
-        at, end, singly = 0, len(answer), 0
+        at, end, singly, patience = 0, len(answer), 0, FEW
         table = np.frombuffer(answer, np.uint8)
         while at < end:
             tag, (size, begin) = answer[at], _varint(answer, at + 1)
@@ -98,8 +101,10 @@ class Scanner:
                 count = self._run(answer, table, at, begin + size)
                 if count:
                     at += count * (begin + size - at)
+                    patience = FEW
                     continue
-                singly = FEW
+                # Where rows are of all kinds, ever less is lost by looking for some that are alike.
+                singly = patience = min(2 * patience, MOST_SINGLY)
             singly = max(0, singly - 1)
             self._single(self._message.FromString(answer[begin : begin + size]))
             at = begin + size
@@ -149,20 +154,25 @@ class Scanner:
         if chunk.reset_row:
             self.restart()
             return
-        if not self._parts:
+        parts = self._parts
+        if not parts:
             self._key = chunk.row_key or self._key
-            if chunk.HasField("family_name"):
+            named = chunk.HasField("family_name")
+            if named:
                 self._family = chunk.family_name.value
             if chunk.HasField("qualifier"):
-                self._qualifier = chunk.qualifier.value
-            self._column = f"{self._family}:{self._qualifier.decode()}"
+                self._qualifier, named = chunk.qualifier.value, True
+            if named:
+                self._column = f"{self._family}:{self._qualifier.decode()}"
             self._time = chunk.timestamp_micros
-        self._parts.append(chunk.value)
         if chunk.value_size:
+            parts.append(chunk.value)
             return
         if self._column not in self._cells:
-            self._cells[self._column] = (b"".join(self._parts), self._time)
-        self._parts = []
+            value = b"".join([*parts, chunk.value]) if parts else chunk.value
+            self._cells[self._column] = (value, self._time)
+        if parts:
+            self._parts = []
         if chunk.commit_row:
             self._builder.add(self._key, ((name, *cell) for name, cell in self._cells.items()))
             self.last, self._cells = self._key, {}
