@@ -53,7 +53,7 @@ DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter 
 RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan doctor status verify repair show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan doctor status cost runs verify repair show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -100,6 +100,12 @@ doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say wha
 
 status: .venv/run.stamp  ## how far GRAPH is (JSON=1)
 	@$(CLI) status $(call flag,$(JSON),--json)
+
+cost: .venv/run.stamp  ## what GRAPH took beside what its plan said, a line a layer and service (JSON=1)
+	@$(CLI) cost $(call flag,$(JSON),--json)
+
+runs: .venv/run.stamp  ## all runs with sizes, hours, cost and results, the newest first (JSON=1)
+	@$(CLI) runs $(call flag,$(JSON),--json)
 
 verify: .venv/run.stamp  ## check GRAPH's whole table (QUEUE=1: by workers, as with PROJECT; SAMPLE=n chunks a layer)
 	@$(CLI) verify $(call option,$(TRUTH),--truth) $(call option,$(SAMPLE),--sample) $(call flag,$(QUEUE),--queue)

@@ -14,6 +14,7 @@ with entry.importing(__name__):
     from jobs.commands.chunk import chunk, chunk_local
     from jobs.commands.completion import completion
     from jobs.commands.control import pause, reset, resume
+    from jobs.commands.cost import cost, runs
     from jobs.commands.doctor import doctor
     from jobs.commands.down import down
     from jobs.commands.failures import discard, failed, replay
@@ -41,7 +42,7 @@ def cli() -> None:
 
 for command in (
     *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, replay, discard, pause, resume, repair, completion),
+    *(failed, replay, discard, pause, resume, repair, cost, runs, completion),
 ):
     cli.add_command(command)
 

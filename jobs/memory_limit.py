@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import mmap
 import resource
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from shared.environment import USABLE
@@ -64,17 +65,33 @@ def need_room() -> None:
 
 
 class ProcessMeter:
-    """The most memory that this process held since `start`; answers `shared.work.attempt.Meter`."""
+    """The most memory that this process held since `start`, and its CPU; answers `shared.work.attempt.Meter`."""
 
-    def __init__(self, process: Path = SELF) -> None:
+    def __init__(
+        self,
+        process: Path = SELF,
+        alone: Callable[[], bool] = lambda: True,
+        cpu: Callable[[], float] = time.process_time,
+    ) -> None:
         self._process = process
+        self._alone = alone
+        self._clock = cpu
+        self._cpu = 0.0
 
     def start(self) -> None:
-        """Has the kernel begin anew; where it refuses, the peak is that of the whole life."""
+        """Has the kernel begin anew; where it refuses, the peak is that of the whole life, and where other chunks
+        are at work, that since one was alone."""
+        self._cpu = self._clock()
+        if not self._alone():
+            return
         try:
             (self._process / "clear_refs").write_text("5")
         except OSError:
             return
+
+    def cpu_seconds(self) -> float:
+        """Of this process, or of what else `cpu` measures."""
+        return self._clock() - self._cpu
 
     def peak_mb(self) -> float | None:
         """In MiB; None where /proc has no such number."""

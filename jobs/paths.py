@@ -13,3 +13,6 @@ packages below a home folder are for other programs."""
 
 LOCAL = REPOSITORY / "build" / "local"
 """The state of local emulators, their scratch folder and logs."""
+
+PRICES = REPOSITORY / "configs" / "prices.yml"
+"""List prices, for bills."""

@@ -20,12 +20,13 @@ with entry.importing(__name__):
     import sys
     import threading
     import time
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     import click
 
     from jobs import memory_limit as memory
+    from jobs.lanes import in_lanes
     from jobs.program import Program, ended
     from shared import logs
     from shared.environment import Environment
@@ -36,6 +37,7 @@ with entry.importing(__name__):
     from shared.operate.feeding import Feeder
     from shared.run.events import Event
     from shared.work.attempt import of_error
+    from shared.work.crowd import Crowd
     from shared.work.open_runs import OpenRuns
     from shared.work.worker import Worker
 
@@ -110,8 +112,11 @@ class Stop:
 @click.command(cls=Program)
 @click.option("--layers", callback=parse_layers, required=True, help="Layers to work on, like 2-5 or 2,3.")
 @click.option("--idle-seconds", default=60.0, show_default=True, help="End when nothing came for so long.")
+@click.option(
+    "--at-once", type=click.IntRange(1, 32), default=1, show_default=True, help="Chunks under way at a time."
+)
 @click.option("--parent", type=int, help="End when this process, which started it, is gone.")
-def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
+def main(layers: list[int], idle_seconds: float, at_once: int, parent: int | None) -> None:
     """Build chunks from the queue until it is empty or the process is told to end."""
     name = f"{socket.gethostname()}:{os.environ.get('CLOUD_RUN_TASK_INDEX', '0')}:{os.getpid()}"
     logs.set_up(common={"worker": name} | task_fields(os.environ))
@@ -130,13 +135,31 @@ def main(layers: list[int], idle_seconds: float, parent: int | None) -> None:
         environment = Environment.read(os.environ)
         memory.cap(environment.memory_mib or memory.share(1))
         backend = GoogleBackend(environment)
-        queue = backend.queue(layers)
+        queue, crowd = backend.queue(layers, at_once), Crowd()
+        # Of several lanes each counts its own CPU, and one feeds.
+        clock = time.process_time if at_once == 1 else time.thread_time
+
+        def work(lane: int, over: Callable[[], bool]) -> int:
+            runs = OpenRuns(backend, time.monotonic)
+            meter = memory.ProcessMeter(alone=lambda: crowd.alone, cpu=clock)
+            feeder = Feeder(backend, queue, time.time) if min(layers) <= 2 and not lane else never
+            worker = Worker(
+                queue,
+                runs,
+                f"{name}/{lane}" if lane else name,
+                time.monotonic,
+                lambda: stopped() or over(),
+                wait,
+                meter,
+                feeder,
+                backend.classify,
+                crowd,
+            )
+            return worker.run(idle_seconds, WAKE_SECONDS)
+
         try:
-            runs, meter = OpenRuns(backend, time.monotonic), memory.ProcessMeter()
-            feeder = Feeder(backend, queue, time.time) if min(layers) <= 2 else never
-            worker = Worker(queue, runs, name, time.monotonic, stopped, wait, meter, feeder, backend.classify)
-            logger.info(Event.WORKER_START, extra={"fields": {"layers": layers}})
-            done = worker.run(idle_seconds, WAKE_SECONDS)
+            logger.info(Event.WORKER_START, extra={"fields": {"layers": layers, "at_once": at_once}})
+            done = in_lanes(at_once, work, lambda: crowd.narrow)
             logger.info(Event.WORKER_END, extra={"fields": {"chunks": done}})
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

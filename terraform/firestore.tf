@@ -20,7 +20,7 @@ resource "time_sleep" "database" {
 locals {
   # The layer above the lowest is the first that waits; one above the root notes that the root is done.
   waiting     = [for layer in range(var.lowest_layer + 1, var.layers + 2) : "layer${layer}"]
-  collections = toset(concat(local.waiting, ["failures", "orphans", "active", "slots"]))
+  collections = toset(concat(local.waiting, ["failures", "at_work", "orphans", "active", "slots"]))
   asked = merge([for collection in local.waiting : {
     for field in ["children", "seconds", "published"] : "${collection}.${field}" => { collection = collection, field = field }
   }]...)

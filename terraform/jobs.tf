@@ -18,7 +18,7 @@ resource "google_cloud_run_v2_job" "layer" {
         image = var.image
         # A task could count the CPUs and see the memory by itself, by files of the kernel that Cloud Run promises
         # nothing of: so both are said.
-        args = ["--layers", each.key, "--processes", tostring(local.processes[each.key])]
+        args = ["--layers", each.key, "--processes", tostring(local.processes[each.key]), "--at-once", tostring(local.at_once[each.key])]
         resources {
           limits = {
             cpu    = tostring(local.sizes[each.key].cpu)

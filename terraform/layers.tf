@@ -23,7 +23,7 @@ locals {
   }
 
   # Every attribute of an override is there, null where it was not given.
-  none  = { cpu = null, memory_gib = null, processes = null, start = null, factor = null, period = null, max = null, timeout_hours = null, max_retries = null }
+  none  = { cpu = null, memory_gib = null, processes = null, at_once = null, start = null, factor = null, period = null, max = null, timeout_hours = null, max_retries = null }
   given = { for key, layer in local.layers : key => merge(local.none, try(var.by_layer[key], {})) }
 
   # 1 GiB at least, whatever a chunk needs: a worker without one takes 170 MB, by what was measured elsewhere, and a
@@ -50,6 +50,11 @@ locals {
 
   # More CPUs than one are on the curve for the sake of memory alone, which one worker then has to itself.
   processes = { for key in keys(local.layers) : key => coalesce(local.given[key].processes, local.given[key].cpu, 1) }
+
+  # A process waits for services most of its time. What was reckoned to have room in its memory is for one process.
+  at_once = { for key in keys(local.layers) : key => coalesce(
+    local.given[key].at_once, local.processes[key] > 1 ? 1 : lookup(var.layer_at_once, key, 1)
+  ) }
 
   sizes = { for key, layer in local.layers : key => {
     cpu             = local.cpu[key]

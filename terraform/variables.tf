@@ -87,6 +87,19 @@ variable "layer_memory_gib" {
   }
 }
 
+variable "layer_at_once" {
+  description = "How many chunks of a layer a worker process has under way at a time, by its number, as make tfvars reckons what has room in its memory; one where it says nothing."
+  type        = map(number)
+  default     = {}
+  validation {
+    condition = alltrue([
+      for layer, count in var.layer_at_once :
+      can(regex("^([0-9]|1[0-9]|20)$", layer)) && contains(range(1, 33), count)
+    ])
+    error_message = "layer_at_once has numbers of layers, like \"5\", and 1 to 32 chunks for each."
+  }
+}
+
 variable "layer_tasks" {
   description = "The most tasks of each layer, by its number, as many as the table takes the rows of by the plan of the dataset; other layers are on the curve of `fleet`."
   type        = map(number)
@@ -261,6 +274,7 @@ variable "by_layer" {
     cpu           = optional(number)
     memory_gib    = optional(number)
     processes     = optional(number)
+    at_once       = optional(number)
     start         = optional(number)
     factor        = optional(number)
     period        = optional(number)
@@ -286,11 +300,11 @@ variable "by_layer" {
       coalesce(its.start, 1) >= 1, coalesce(its.start, 1) == floor(coalesce(its.start, 1)),
       coalesce(its.max, 1) >= 1, coalesce(its.max, 1) <= 10000, coalesce(its.max, 1) == floor(coalesce(its.max, 1)),
       coalesce(its.factor, 2) > 1, coalesce(its.period, 60) >= 60,
-      contains(range(1, 9), coalesce(its.processes, 1)),
+      contains(range(1, 9), coalesce(its.processes, 1)), contains(range(1, 33), coalesce(its.at_once, 1)),
       coalesce(its.timeout_hours, 1) > 0, coalesce(its.timeout_hours, 1) <= 168,
       its.max_retries == null ? true : contains(range(11), its.max_retries),
     ]]))
-    error_message = "In by_layer: start and max from 1 to 10,000, factor more than 1, period from 60 seconds, processes from 1 to 8, timeout_hours up to 168, max_retries from 0 to 10."
+    error_message = "In by_layer: start and max from 1 to 10,000, factor more than 1, period from 60 seconds, processes from 1 to 8, at_once from 1 to 32, timeout_hours up to 168, max_retries from 0 to 10."
   }
 }
 

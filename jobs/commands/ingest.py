@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -23,11 +24,15 @@ from jobs.console import (
 from jobs.deployed import check_deployed
 from jobs.local.emulators import EmulatorsMissing
 from jobs.output import say
-from shared.errors import StateError
+from jobs.paths import PRICES
+from shared.classify import Kind
+from shared.errors import IngestError, StateError
+from shared.estimate.prices import load_prices
 from shared.gcp.backend import GoogleBackend
 from shared.memory.backend import MemoryBackend
 from shared.operate.begin import begin, find
 from shared.operate.check import check
+from shared.operate.looking_inside import SAMPLE
 from shared.operate.run import Run
 from shared.run.backend import Backend
 
@@ -75,6 +80,7 @@ def ingest(
     if run is None:
         truth_path = str(truth.absolute()) if truth else None
         run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only, verified=verified)
+        _keep(run, lambda: run.books.expect(checked, SAMPLE))
         if checked.input.source is not None:
             for name, value in checked.input_rows():
                 say(f"{name}: {value}")
@@ -106,9 +112,20 @@ def _cuts(run: Run) -> str:
     return ", after their tables" if run.record.plan.tables else ", the cuts"
 
 
+def _keep(run: Run, note: Callable[[], object]) -> None:
+    """Notes something in the books of a run, which nothing waits for; says so where that cannot be done now."""
+    try:
+        note()
+    except Exception as error:
+        if not isinstance(error, IngestError) and run.backend.classify(error) is not Kind.OUTAGE:
+            raise
+        say(f"not kept for make runs: {error}")
+
+
 def _build(run: Run, workers: int, truth: Path | None) -> None:
     """Stays until the run is done, and says what it came to."""
     work_until_done(run, workers)
+    _keep(run, lambda: run.books.settle(load_prices(PRICES)))
     if run.record.prepare:
         say_prepared(run)
         return

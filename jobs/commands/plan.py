@@ -9,7 +9,7 @@ import click
 
 from jobs.console import command, dataset_path, environment, named_graph_option, raw_option, schema_option
 from jobs.output import put, put_json, put_rows, say, write_json
-from jobs.paths import REPOSITORY
+from jobs.paths import PRICES, REPOSITORY
 from shared.errors import ConfigError, Problem, StateError
 from shared.estimate.bill import bill, waiting_usd
 from shared.estimate.certainty import chunk_rows, in_range, sentences
@@ -24,9 +24,6 @@ from shared.operate.check import check
 from shared.operate.looking_inside import SAMPLE, Look, look_inside
 from shared.operate.segmentation_input import locations_of, outputs_of
 from shared.timestamps import duration
-
-PRICES = REPOSITORY / "configs" / "prices.yml"
-"""List prices, for the bill of a plan."""
 
 VARIABLES = REPOSITORY / "terraform" / "variables.tf"
 """Where Terraform's variables are declared."""

@@ -22,6 +22,7 @@ from shared.gcp.cloudrun.messages import (
     overridden,
     request_decoder,
     spec_of,
+    task_list,
 )
 
 LOOPBACK = "127.0.0.1:0"
@@ -106,6 +107,11 @@ def _handlers(executor: Executor) -> tuple[Any, ...]:
     def jobs(request: Any) -> Any:
         return job_list([spec for spec in executor.jobs() if spec.name.startswith(f"{request.parent}/jobs/")])
 
+    def tasks(request: Any) -> Any:
+        job, _, name = request.parent.partition("/executions/")
+        found = executor.executions(job) if name == "-" else [executor.execution(request.parent)]
+        return task_list(found)
+
     def cancel(request: Any) -> Any:
         return operation_message(execution_message(executor.cancel(request.name)), done=True)
 
@@ -121,6 +127,7 @@ def _handlers(executor: Executor) -> tuple[Any, ...]:
             "ListExecutions": lambda request: execution_list(executor.executions(request.parent)),
             "CancelExecution": cancel,
         },
+        "google.cloud.run.v2.Tasks": {"ListTasks": tasks},
         "google.longrunning.Operations": {"GetOperation": operation},
     }
     return tuple(

@@ -185,6 +185,7 @@ class LocalExecutor:
             task.process = self._start(run, task.index, task.attempt)
         else:
             run.tasks.remove(task)
+            facts = replace(facts, ends={**facts.ends, task.index: time.time()})
         ended = time.time() if not run.tasks else None
         run.facts = replace(facts, running=len(run.tasks), ended=ended)
 

@@ -18,3 +18,7 @@ class Jobs(Protocol):
 
     def run(self, job: str, tasks: int) -> str:
         """Starts one execution with so many tasks, and returns its name at once; StateError without the Job."""
+
+    def seconds(self, job: str, since: float, until: float) -> float:
+        """The seconds that tasks of a Job ran between two times (since 1970), as far as the service has them on
+        record; StateError without the Job."""

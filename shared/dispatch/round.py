@@ -18,6 +18,7 @@ from shared.dispatch.ports import Jobs
 from shared.dispatch.waiting import Waiting, waiting_chunks
 from shared.errors import StateError
 from shared.run.events import Event
+from shared.run.history import Sample, note_sample
 from shared.run.ports import Board, Storage
 from shared.run.registry import Registry
 
@@ -57,7 +58,10 @@ def one_round(
     `more` chunks a layer wait that no record tells of; `now` is in seconds since 1970.
     """
     board = registry.progress.board()
-    return dispatch(fleets, waiting_chunks(board, registry).with_more(more or {}), board, jobs, now)
+    waiting = waiting_chunks(board, registry).with_more(more or {})
+    turns = dispatch(fleets, waiting, board, jobs, now)
+    _note(waiting, turns, board, now)
+    return turns
 
 
 def dispatch(fleets: Sequence[Fleet], waiting: Waiting, board: Board, jobs: Jobs, now: float) -> list[Turn]:
@@ -69,6 +73,21 @@ def dispatch(fleets: Sequence[Fleet], waiting: Waiting, board: Board, jobs: Jobs
         if chunks:
             turns.append(_turn(fleet, chunks, waiting, board, jobs, now))
     return turns
+
+
+def _note(waiting: Waiting, turns: Sequence[Turn], board: Board, now: float) -> None:
+    """Adds a sample to the history of each run with work, as well as that can be done: nothing depends on it."""
+    for found in waiting.looked:
+        if not found.status.layers:
+            continue
+        layers = {layer.layer: layer for layer in found.status.layers}
+        tasks = sum(turn.running for turn in turns if any(layers[at].queued for at in turn.layers if at in layers))
+        done = {at: layer.done for at, layer in layers.items()}
+        sample = Sample(int(now * 1000), done, tasks, found.status.under_way, found.status.failed)
+        try:
+            note_sample(board, found.graph, found.run, sample)
+        except Exception as error:
+            _log.debug("no sample of %s was noted: %s", found.name, error)
 
 
 def _turn(fleet: Fleet, chunks: int, waiting: Waiting, board: Board, jobs: Jobs, now: float) -> Turn:

@@ -36,6 +36,7 @@ def tfvars(
     `written` are the locations that are written to beside the table, `read` those of a segmentation's volumes and
     tables, None where none is cut.
     """
+    stages = schedule(needs)
     client, source = dataset.backend_client.CONFIG, dataset.data_source
     if read is None:
         read = filter(None, [source.EDGES, source.COMPONENTS, dataset.ingest_config.AGGLOMERATION])
@@ -49,7 +50,8 @@ def tfvars(
         "output_buckets": buckets(written),
         "bigtable_instance": instance or client.INSTANCE,
         "layer_memory_gib": {str(layer.layer): rounded_gib(layer.memory_gib) for layer in needs},
-        "layer_tasks": {str(stage.layer): stage.fleet for stage in schedule(needs)},
+        "layer_tasks": {str(stage.layer): stage.fleet for stage in stages},
+        "layer_at_once": {str(stage.layer): stage.at_once for stage in stages},
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -36,11 +36,11 @@ class GoogleBackend(GoogleProgress):
         """Parts of files of a disk or bucket."""
         return CloudFilesRanges(plain_location(folder))
 
-    def queue(self, layers: Sequence[int]) -> Queue:
-        """A connection to Pub/Sub."""
+    def queue(self, layers: Sequence[int], at_once: int = 1) -> Queue:
+        """A connection to Pub/Sub, from which so many messages are worked on at once."""
         from shared.gcp.pubsub.queue import PubSubQueue
 
-        return PubSubQueue(self.endpoints, self.environment.prefix, layers, MAX_LEASE_SECONDS, prefetch=4)
+        return PubSubQueue(self.endpoints, self.environment.prefix, layers, MAX_LEASE_SECONDS, at_once + 3)
 
     def table(self, name: str, instance: str | None) -> Table:
         """A table in Bigtable."""

@@ -5,12 +5,14 @@ Invariants: the same as for the stored ones; a record is a set of done dependenc
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from shared.plan.grid import Chunk
+from shared.run.facts import AtWork, Facts, Seen, hash_of
 from shared.run.ports import Failure, LayerProgress, Orphan, State
 
 
@@ -20,6 +22,10 @@ class _Record:
     children: int = 0
     seconds: float = 0.0
     published: bool = False
+    facts: dict[int, Facts] = field(default_factory=dict)
+
+    def seen(self) -> Seen:
+        return Seen(self.done, self.published, dict(self.facts))
 
 
 class MemoryCompletion:
@@ -31,8 +37,17 @@ class MemoryCompletion:
         self._lock = threading.Lock()
         self._layers: defaultdict[int, defaultdict[Chunk, _Record]] = _no_records()
         self._failures: dict[Chunk, Failure] = {}
+        self._at_work: dict[str, AtWork] = {}
 
-    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+    def complete(
+        self,
+        waiting: Chunk,
+        dependency: int,
+        expected: int,
+        child: bool,
+        seconds: float,
+        facts: Facts | None = None,
+    ) -> bool:
         """Sets the bit of one dependency; whether all `expected` are set now.
 
         Raises ValueError for a dependency that is not below `expected`, or more than 62 of them.
@@ -46,6 +61,8 @@ class MemoryCompletion:
                 if child:
                     record.children += 1
                     record.seconds += seconds
+                    if facts is not None:
+                        record.facts[dependency] = facts
             return record.done == (1 << expected) - 1
 
     def note_published(self, waiting: Chunk) -> None:
@@ -70,6 +87,31 @@ class MemoryCompletion:
         with self._lock:
             records = self._layers[layer].items()
             return iter([(chunk, record.done, record.published) for chunk, record in records])
+
+    def look(self, waiting: Sequence[Chunk]) -> dict[Chunk, Seen]:
+        """The records of those chunks that have one."""
+        with self._lock:
+            return {
+                chunk: self._layers[chunk.layer][chunk].seen()
+                for chunk in waiting
+                if chunk in self._layers[chunk.layer]
+            }
+
+    def some(self, layer: int, most: int) -> list[tuple[Chunk, Seen]]:
+        """The first records of a layer by a hash of their chunks, as they are stored elsewhere."""
+        with self._lock:
+            chosen = heapq.nsmallest(most, self._layers[layer], key=lambda chunk: (hash_of(chunk), chunk))
+            return [(chunk, self._layers[layer][chunk].seen()) for chunk in chosen]
+
+    def note_at_work(self, at: AtWork) -> None:
+        """Keeps what a worker begins."""
+        with self._lock:
+            self._at_work[at.worker] = at
+
+    def at_work(self, most: int) -> list[AtWork]:
+        """What workers said last, by name."""
+        with self._lock:
+            return [self._at_work[name] for name in sorted(self._at_work)[:most]]
 
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
         """Sums over the records of the layer above, and how many of the layer itself are published."""
@@ -110,6 +152,7 @@ class MemoryCompletion:
         with self._lock:
             self._layers = _no_records()
             self._failures = {}
+            self._at_work = {}
 
     def _progress(self, layer: int) -> LayerProgress:
         above = self._layers[layer + 1].values()

@@ -60,6 +60,8 @@ class MemoryJobs:
     names: set[str]
     open: dict[str, int] = field(default_factory=dict)
     started: int = 0
+    spans: dict[str, list[tuple[float, float | None]]] = field(default_factory=dict)
+    """What tests say of tasks that ran: their times, by Job."""
 
     def running(self, job: str) -> Running:
         """The executions that were not ended."""
@@ -74,6 +76,14 @@ class MemoryJobs:
         name = f"{job}/executions/{job.rpartition('/')[2]}-{self.started}"
         self.open[name] = tasks
         return name
+
+    def seconds(self, job: str, since: float, until: float) -> float:
+        """Sums over the spans."""
+        self._need(job)
+        spans = (
+            (max(start, since), until if end is None else min(end, until)) for start, end in self.spans.get(job, [])
+        )
+        return sum(max(0.0, end - start) for start, end in spans)
 
     def _need(self, job: str) -> None:
         if job not in self.names:

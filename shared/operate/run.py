@@ -5,7 +5,7 @@
     run.pause(), run.resume()           hold it; go on, whatever was lost
     run.replay(…), run.discard(…)       what becomes of chunks in the dead letters
     run.queue_layer(…), run.queue_chunk(…), run.build(…), run.work()
-    run.verify(), run.begin_verification(), run.repair(…), run.upgrade(), run.reset()
+    run.verify(), run.begin_verification(), run.repair(…), run.upgrade(), run.reset(), run.books
 
 Nothing here parses, prints or starts a machine: who queues something with tasks elsewhere has them started
 (shared.dispatch). Invariants: whatever goes on with a run takes in the dead letters that wait first, since one
@@ -25,6 +25,7 @@ from shared.chunks.emit import Built
 from shared.errors import StateError
 from shared.inputs.segmentation.cut import Cut
 from shared.operate import clearing, queueing
+from shared.operate.books import Books, Totals
 from shared.operate.checking import Checking
 from shared.operate.dead_letters import collect
 from shared.operate.first_rows import need_first_rows
@@ -43,9 +44,6 @@ from shared.run.registry import Registry, need_record
 from shared.timestamps import now
 from shared.work.open_runs import open_run
 from shared.work.steps import OpenRun
-
-Totals = dict[int, dict[str, int]]
-"""What the layers of a finished run came to: counts by name, by layer."""
 
 
 class Run(Checking):
@@ -96,6 +94,11 @@ class Run(Checking):
         seconds = self._clock() - self.record.timestamp_ms / 1000
         progress = self.completion.progress(self.record.plan.layers)
         return run_status(self.record.plan, progress, current_failures(self.record, self.completion), {}, seconds)
+
+    @property
+    def books(self) -> Books:
+        """What its plan said, what it took, and what is kept of it."""
+        return Books(self.backend, self.record, self.completion, self.status, self.totals, lambda: self.paused)
 
     def totals(self) -> Totals | None:
         """What the layers came to, from the counts in the top hand-off; None before that is stored, and of a run

@@ -16,6 +16,9 @@ class Event(StrEnum):
     """An attempt failed and was counted: error, reason, attempts."""
     CHUNK_MEMORY = "chunk.out_of_memory"
     """An attempt met the memory limit of its worker, and was counted."""
+    CHUNK_CROWDED = "chunk.crowded"
+    """An attempt met the memory limit while its worker had other chunks at work; it was not counted, and the worker
+    has one chunk at a time from then on."""
     CHUNK_FAILED = "chunk.failed"
     """A chunk went to the dead letters."""
     CHUNK_GIVEN_BACK = "chunk.given_back"

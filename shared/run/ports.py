@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.plan.grid import Chunk
+from shared.run.facts import AtWork, Facts, Seen
 from shared.table.cells import Cells
 from shared.table.columns import Family
 from shared.table.scan import Scan
@@ -157,12 +158,20 @@ class Orphans(Protocol):
 class Completion(Protocol):
     """The completion records of one run: for each chunk that waits, which dependencies are done."""
 
-    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+    def complete(
+        self,
+        waiting: Chunk,
+        dependency: int,
+        expected: int,
+        child: bool,
+        seconds: float,
+        facts: Facts | None = None,
+    ) -> bool:
         """Notes that dependency number `dependency` of `expected` is done; whether all are now.
 
         A set, not a counter: noting it again changes nothing and answers the same question again.
         `child` says that the dependency is a child of `waiting` (those count as progress, once),
-        `seconds` what its build took.
+        `seconds` what its build took, and `facts` what else is known of a child.
         """
 
     def note_published(self, waiting: Chunk) -> None:
@@ -176,6 +185,18 @@ class Completion(Protocol):
 
     def records(self, layer: int) -> Iterator[tuple[Chunk, int, bool]]:
         """(chunk, done bits, published) of every record of a layer, in any order."""
+
+    def look(self, waiting: Sequence[Chunk]) -> dict[Chunk, Seen]:
+        """The records of some chunks, of those that have one; each chunk that is asked for is a read."""
+
+    def some(self, layer: int, most: int) -> list[tuple[Chunk, Seen]]:
+        """Up to so many records of a layer, scattered over it, the same ones each time."""
+
+    def note_at_work(self, at: AtWork) -> None:
+        """Notes what a worker begins, in place of what it said before."""
+
+    def at_work(self, most: int) -> list[AtWork]:
+        """What workers said last, of up to so many of them, by name."""
 
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
         """For each layer, from sums over the records of the layer above."""

@@ -15,12 +15,12 @@ from shared.plan.ids import Ids
 from shared.table.columns import Column
 from shared.table.frames import compressor, stored_head
 
-LEVEL = 3
-"""zstd level of children and edge cells; readers take any."""
+LEVEL = 5
+"""zstd level of children and edge cells; readers take any. Above 5 lists hardly get shorter."""
 
-STORED = 64
-"""Bytes of eight ids: so few are stored as they are. It takes a tenth of the time, and makes the rows of a
-graph 1 % longer; up to three ids a compressor would not make less."""
+STORED = 24
+"""Bytes of three ids: so few are stored as they are, which takes a tenth of the time; a compressor would not make
+them less."""
 _HEADS = {length: stored_head(length) for length in range(0, STORED + 1, 8)}
 
 Index = npt.NDArray[np.int64]

@@ -7,6 +7,7 @@ chunk that takes its worker with it is seen by those who come after.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,16 @@ from typing import Protocol
 from shared.classify import Classifier, Classify, Kind
 from shared.errors import LeaseLost, MessageError
 from shared.run.done import is_done
+from shared.run.facts import Facts
 from shared.run.messages import Message
 from shared.run.ports import Delivery, Failure, Queue
 from shared.timestamps import now
 from shared.work import failures
 from shared.work.aside import Aside
+from shared.work.crowd import Crowd
 from shared.work.failures import killed_too_often
-from shared.work.outcomes import COUNTED, OUTCOME_OF, Outcome
+from shared.work.outcomes import COUNTED, OUTCOME_OF, TAKEN_BACK, Outcome
+from shared.work.saying import Saying
 from shared.work.steps import OpenRun, complete, work_on
 
 
@@ -33,13 +37,16 @@ class Runs(Protocol):
 
 
 class Meter(Protocol):
-    """Measures the memory of one attempt."""
+    """Measures the memory and the CPU of one attempt."""
 
     def start(self) -> None:
         """Begins to measure."""
 
     def peak_mb(self) -> float | None:
         """The most that the process held since, in MiB; None where that cannot be known."""
+
+    def cpu_seconds(self) -> float:
+        """The seconds of CPU that the process took since."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class Attempts:
     aside: Aside
     meter: Meter | None = None
     classify: Classify = field(default_factory=Classifier)
+    saying: Saying | None = None
+    crowd: Crowd = field(default_factory=Crowd)
     _noted: bool = False
 
     def make(self, delivery: Delivery, begun: str) -> Result:
@@ -124,14 +133,17 @@ class Attempts:
             return Result(Outcome.PAUSED, known | {"paused": run.control.paused})
         token = f"{begun} on {self.name}, delivery {delivery.attempt}" if delivery.attempt > 1 else ""
         attempt = failures.Attempt(message.chunk, self.name, token)
-        try:
-            outcome, told = self._work(delivery, message, run, attempt)
-            return Result(outcome, known | told)
-        except Exception as error:
-            # Anything at all may go wrong in a build; the table of kinds says what follows.
-            return self._ended(
-                Result(OUTCOME_OF[self.classify(error)], known | of_error(error), error, run, attempt)
-            )
+        with self.crowd.place() as place:
+            try:
+                outcome, told = self._work(delivery, message, run, attempt)
+                return Result(outcome, known | told)
+            except Exception as error:
+                # Anything at all may go wrong in a build; the table of kinds says what follows.
+                result = Result(OUTCOME_OF[self.classify(error)], known | of_error(error), error, run, attempt)
+            if result.outcome is Outcome.MEMORY and place.crowded:
+                self.crowd.narrow = True
+                return result.ended(Outcome.CROWDED)
+            return self._ended(result)
 
     def settle(self, result: Result) -> None:
         """Takes back that an attempt was begun, once it was given up in order; as well as it can."""
@@ -140,7 +152,7 @@ class Attempts:
             return
         if result.outcome in (Outcome.UNREACHABLE, Outcome.BLOCKED) and not result.quiet:
             self.note(result)
-        elif attempt.token and result.outcome in (Outcome.GIVEN_BACK, Outcome.LOST, Outcome.BLOCKED):
+        elif attempt.token and result.outcome in TAKEN_BACK:
             run.completion.change_failure(attempt.chunk, lambda before: failures.ended(before, attempt))
 
     def _work(
@@ -163,9 +175,12 @@ class Attempts:
             queued = complete(run, chunk, self.queue, 0.0, known=True)
             outcome = Outcome.ALREADY_DONE
         else:
+            if self.saying:
+                self.saying.begins(completion, chunk, int(time.time() * 1000))
             if self.meter:
                 self.meter.start()
-            done = work_on(run, chunk, self.queue, self.clock, check)
+            who = Facts(attempt=delivery.attempt, worker=self.name)
+            done = work_on(run, chunk, self.queue, self.clock, check, who, self._measured)
             queued = done.queued
             outcome = Outcome.DONE
             told = {"seconds": round(done.seconds, 4), "rows": done.rows, "bytes": done.handoff_bytes}
@@ -198,6 +213,11 @@ class Attempts:
         outcome = Outcome.DEAD if failure is None or failure.dead else result.outcome
         fields = {**result.fields, "attempts": count, **self._peak()}
         return replace(result, outcome=outcome, fields=fields, failed_attempts=count)
+
+    def _measured(self, facts: Facts) -> Facts:
+        if self.meter is None:
+            return facts
+        return replace(facts, cpu=round(self.meter.cpu_seconds(), 4), peak_mb=round(self.meter.peak_mb() or 0.0, 1))
 
     def _peak(self) -> dict[str, object]:
         peak = self.meter.peak_mb() if self.meter else None

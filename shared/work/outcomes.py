@@ -34,6 +34,7 @@ class Outcome(Enum):
     STALE = auto()
     RETRY = auto()
     MEMORY = auto()
+    CROWDED = auto()
     DEAD = auto()
     UNREACHABLE = auto()
     BLOCKED = auto()
@@ -58,6 +59,7 @@ HANDLING = {
     Outcome.STALE: Handling(Answer.ACK, Event.MESSAGE_STALE, logging.WARNING, Exit.REFUSED),
     Outcome.RETRY: Handling(Answer.GIVE_BACK, Event.CHUNK_RETRIED, logging.WARNING, Exit.TRY_AGAIN),
     Outcome.MEMORY: Handling(Answer.GIVE_BACK, Event.CHUNK_MEMORY, logging.WARNING, Exit.TRY_AGAIN),
+    Outcome.CROWDED: Handling(Answer.GIVE_BACK, Event.CHUNK_CROWDED, logging.WARNING, Exit.TRY_AGAIN),
     Outcome.DEAD: Handling(Answer.DEAD_LETTER, Event.CHUNK_FAILED, logging.ERROR, Exit.FAILED_CHUNKS),
     Outcome.UNREACHABLE: Handling(Answer.GIVE_BACK, Event.SERVICE_UNREACHABLE, logging.ERROR, Exit.TRY_AGAIN),
     Outcome.BLOCKED: Handling(Answer.GIVE_BACK, Event.RUN_BLOCKED, logging.WARNING, Exit.TRY_AGAIN),
@@ -81,6 +83,9 @@ WAITING = frozenset({Outcome.UNREACHABLE, Outcome.BLOCKED, Outcome.PAUSED})
 
 PASSED_OVER = frozenset({Outcome.BLOCKED, Outcome.PAUSED})
 """Those after which a worker did nothing and goes to the next message, as of another run."""
+
+TAKEN_BACK = frozenset({Outcome.GIVEN_BACK, Outcome.LOST, Outcome.BLOCKED, Outcome.CROWDED})
+"""Those of an attempt that was given up in order: that it was begun says nothing about the chunk."""
 
 COUNTED = frozenset({Kind.PERMANENT, Kind.TRANSIENT, Kind.MEMORY})
 """Kinds that are recorded as an attempt of the chunk."""

@@ -36,11 +36,13 @@ class MissingHandOff(IngestError):
 @dataclass(frozen=True)
 class Made:
     """What a job comes to: cells, None where it has no rows; the bytes of its hand-off; what is written before
-    it."""
+    it; and how many supervoxels and nodes are in the chunk."""
 
     cells: list[Cells] | None
     handoff: bytes
     files: Sequence[Puts] = ()
+    supervoxels: int = 0
+    nodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Sources:
         source = Remembered(self.inputs)
         built = self._build(record, chunk, source)
         files = self.written.files(chunk, source) if chunk.layer == 2 else ()
-        return Made(built.cells, encode_handoff(built.handoff), files)
+        totals = built.handoff.totals
+        counts = totals[2].get("supervoxels", 0), totals[chunk.layer].get("nodes", 0)
+        return Made(built.cells, encode_handoff(built.handoff), files, *counts)
 
     def _verified(self, verifying: Verifying, chunk: Chunk) -> tuple[bytes, Sequence[Puts]]:
         verdict, findings = verifying.verify(chunk)
@@ -80,7 +84,8 @@ class Sources:
         """The cut of a chunk of layer 1."""
         assert self.cutter is not None
         made = self.cutter.cut(record, chunk)
-        return Made(None, encode_cut(made.cut), self.written.voxels(chunk, made.voxels))
+        files = self.written.voxels(chunk, made.voxels)
+        return Made(None, encode_cut(made.cut), files, made.cut.count)
 
     def build(self, record: RunRecord, chunk: Chunk) -> Built:
         """The cells and the hand-off of a chunk, as if there were no files to write; raises what `make` does."""

@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import Denied, OfOneRun, StateError
 from shared.plan.grid import Chunk
 from shared.run.control import Control
+from shared.run.facts import Facts
 from shared.run.ports import Completion, Queue, Table
 from shared.run.queued import queue_cuts
 from shared.run.record import RunRecord
 from shared.table.cells import Cells
 from shared.table.columns import CROSS_EDGES
 from shared.work.sources import Sources
+
+NOBODY = Facts()
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,24 @@ def _nothing() -> None:
     """No check between steps."""
 
 
+def _as_they_are(facts: Facts) -> Facts:
+    """Nothing is measured."""
+    return facts
+
+
 def work_on(
     run: OpenRun,
     chunk: Chunk,
     queue: Queue,
     clock: Callable[[], float],
     check: Callable[[], None] = _nothing,
+    facts: Facts = NOBODY,
+    measure: Callable[[Facts], Facts] = _as_they_are,
 ) -> Done:
     """Builds `chunk`, stores what came of it and queues the parents that are ready now.
 
     Raises what the build and the ports raise; nothing needs undoing then. `check` is called between
-    the steps, and raises to give the chunk up.
+    the steps, and raises to give the chunk up. `facts` has who works on it, and `measure` adds what it took.
     """
     start = clock()
     record, made = run.record, run.sources.make(run.record, chunk)
@@ -84,7 +94,16 @@ def work_on(
     run.sources.scratch.put(run.record.handoff_name(chunk), made.handoff)
     check()
     seconds = clock() - start
-    queued = complete(run, chunk, queue, seconds)
+    facts = replace(
+        facts,
+        seconds=round(seconds, 4),
+        rows=rows,
+        handoff_bytes=len(made.handoff),
+        supervoxels=made.supervoxels,
+        nodes=made.nodes,
+        ended_ms=int(time.time() * 1000),
+    )
+    queued = complete(run, chunk, queue, seconds, facts=measure(facts))
     return Done(rows, len(made.handoff), seconds, queued)
 
 
@@ -103,7 +122,9 @@ def cells_to_write(record: RunRecord, cells: list[Cells]) -> list[Cells]:
     return [part for part in cells if part.column.family == CROSS_EDGES.name]
 
 
-def complete(run: OpenRun, chunk: Chunk, queue: Queue, seconds: float, known: bool = False) -> tuple[Chunk, ...]:
+def complete(
+    run: OpenRun, chunk: Chunk, queue: Queue, seconds: float, known: bool = False, facts: Facts | None = None
+) -> tuple[Chunk, ...]:
     """Notes the completion of `chunk` with everyone who waits for it, and queues those now ready.
 
     A chunk found ready is queued even if it was before: a duplicate is harmless, a lost one is not.
@@ -115,7 +136,9 @@ def complete(run: OpenRun, chunk: Chunk, queue: Queue, seconds: float, known: bo
     for number, waiting in enumerate(plan.dependents(chunk)):
         bits = plan.bits(waiting)
         is_child = number == 0
-        ready = run.completion.complete(waiting, bits[chunk], len(bits), is_child, seconds)
+        ready = run.completion.complete(
+            waiting, bits[chunk], len(bits), is_child, seconds, facts if is_child else None
+        )
         queued_here = run.record.auto_queue_parents or waiting.layer == 1
         if not ready or waiting == plan.end or not queued_here:
             continue

@@ -24,7 +24,9 @@ from shared.run.ports import Delivery, Queue
 from shared.timestamps import now
 from shared.work.aside import Aside
 from shared.work.attempt import Attempts, Meter, Result, Runs, of_error
+from shared.work.crowd import Crowd
 from shared.work.outcomes import HANDLING, PASSED_OVER, WAITING, Answer, Outcome
+from shared.work.saying import Saying
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +56,12 @@ def _nothing() -> None:
 
 @dataclass
 class Worker:
-    """One process' worker over the layers that `queue` was opened for.
+    """One process' worker over the layers that `queue` was opened for, or one lane of it.
 
     `clock` gives seconds; `stopped` is asked before each delivery, and while one is held. `wait`
     waits between two tries, at most until the worker is told to stop. `between` is called before each
     delivery is asked for, however often: what a worker does beside its chunks. `classify` knows the errors of
-    the libraries that `queue` and `runs` use.
+    the libraries that `queue` and `runs` use, `crowd` what else the process has at work.
     """
 
     queue: Queue
@@ -71,9 +73,11 @@ class Worker:
     meter: Meter | None = None
     between: Callable[[], object] = _nothing
     classify: Classify = field(default_factory=Classifier)
+    crowd: Crowd = field(default_factory=Crowd)
 
     def __post_init__(self) -> None:
         self._aside = Aside(self.clock)
+        self._saying = Saying(self.name, self.clock)
 
     def run(self, idle_seconds: float, poll_seconds: float = 1.0) -> int:
         """Works until stopped, or until nothing came that could be worked on for `idle_seconds`; the number of
@@ -96,7 +100,17 @@ class Worker:
 
     def handle(self, delivery: Delivery) -> Outcome:
         """Does what one delivery asks for, and answers it; what became of it."""
-        attempts = Attempts(self.queue, self.runs, self.name, self.clock, self._aside, self.meter, self.classify)
+        attempts = Attempts(
+            self.queue,
+            self.runs,
+            self.name,
+            self.clock,
+            self._aside,
+            self.meter,
+            self.classify,
+            self._saying,
+            self.crowd,
+        )
         result = self._held(delivery, attempts)
         result = self._answered(delivery, result)
         self._tell(attempts.settle, result)
@@ -167,7 +181,7 @@ def _delay(result: Result, attempt: int) -> list[float]:
         return [random.uniform(0.5, 1.0) * min(4.0 ** (result.failed_attempts - 1), LONGEST_DELAY)]
     if result.outcome in PASSED_OVER:
         return [random.uniform(0.5, 1.0) * min(2 * AGAIN_SECONDS * 2.0 ** min(attempt - 1, 10), LONGEST_DELAY)]
-    return [AGAIN_SECONDS] if result.outcome is Outcome.UNREACHABLE else []
+    return [AGAIN_SECONDS] if result.outcome in (Outcome.UNREACHABLE, Outcome.CROWDED) else []
 
 
 def _log(result: Result) -> None:

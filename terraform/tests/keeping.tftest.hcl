@@ -21,7 +21,7 @@ variables {
 
 run "progress_is_indexed_where_it_is_asked_for" {
   assert {
-    condition     = toset(keys(google_firestore_field.exempt)) == toset(["layer3", "layer4", "layer5", "layer6", "layer7", "failures", "orphans", "active", "slots"])
+    condition     = toset(keys(google_firestore_field.exempt)) == toset(["layer3", "layer4", "layer5", "layer6", "layer7", "failures", "at_work", "orphans", "active", "slots"])
     error_message = "every collection must be exempt, that of the note above the root too"
   }
   assert {

@@ -166,6 +166,18 @@ run "a_layer_of_too_many_processes" {
   ]
 }
 
+run "too_many_chunks_under_way" {
+  command = plan
+  variables {
+    layer_at_once = { "3" = 33 }
+    by_layer      = { "3" = { at_once = 0 } }
+  }
+  expect_failures = [
+    var.layer_at_once,
+    var.by_layer,
+  ]
+}
+
 run "little_cpu_for_the_memory" {
   command = plan
   variables {

@@ -42,8 +42,8 @@ run "a_worker_has_the_memory_of_the_curve" {
   command = plan
   assert {
     condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) } == {
-      "2" = "--layers 2 --processes 1", "3" = "--layers 3 --processes 1", "4" = "--layers 4 --processes 1", "5" = "--layers 5 --processes 1"
-      "6" = "--layers 6 --processes 1", "7" = "--layers 7 --processes 1", "8" = "--layers 8 --processes 1"
+      "2" = "--layers 2 --processes 1 --at-once 1", "3" = "--layers 3 --processes 1 --at-once 1", "4" = "--layers 4 --processes 1 --at-once 1", "5" = "--layers 5 --processes 1 --at-once 1"
+      "6" = "--layers 6 --processes 1 --at-once 1", "7" = "--layers 7 --processes 1 --at-once 1", "8" = "--layers 8 --processes 1 --at-once 1"
     }
     error_message = "CPUs that come with the memory must not be so many workers that share it"
   }
@@ -84,10 +84,12 @@ run "the_table_takes_so_many_tasks" {
 run "overrides" {
   command = plan
   variables {
-    machine = { memory_gib = 1, growth = 3, max_memory_gib = 20 }
-    fleet   = { start = 4, factor = 3, period = 120, max = 2000, fall = 8 }
-    task    = { timeout_hours = 6, max_retries = 0 }
+    machine       = { memory_gib = 1, growth = 3, max_memory_gib = 20 }
+    fleet         = { start = 4, factor = 3, period = 120, max = 2000, fall = 8 }
+    task          = { timeout_hours = 6, max_retries = 0 }
+    layer_at_once = { "2" = 8, "3" = 4, "6" = 8 }
     by_layer = {
+      "6" = { at_once = 3 }
       "2" = { cpu = 2 }
       "4" = { processes = 2 }
       "3" = { memory_gib = 12, max = 50, start = 50 }
@@ -101,10 +103,10 @@ run "overrides" {
     error_message = "an override must be taken as it is, the rest from the curve"
   }
   assert {
-    condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) if contains(["2", "4", "5", "6"], key) } == {
-      "2" = "--layers 2 --processes 2", "4" = "--layers 4 --processes 2", "5" = "--layers 5 --processes 6", "6" = "--layers 6 --processes 1"
+    condition = { for key, job in google_cloud_run_v2_job.layer : key => join(" ", job.template[0].template[0].containers[0].args) if contains(["2", "3", "4", "5", "6"], key) } == {
+      "2" = "--layers 2 --processes 2 --at-once 1", "3" = "--layers 3 --processes 1 --at-once 4", "4" = "--layers 4 --processes 2 --at-once 1", "5" = "--layers 5 --processes 6 --at-once 1", "6" = "--layers 6 --processes 1 --at-once 3"
     }
-    error_message = "CPUs that are asked for must be so many workers, unless their number is given"
+    error_message = "CPUs that are asked for must be so many workers, unless their number is given; chunks under way are the plan's where there is one worker"
   }
   assert {
     condition = { for key, job in google_cloud_run_v2_job.layer : key => one([for env in job.template[0].template[0].containers[0].env : env.value if env.name == "INGEST_MEMORY_MIB"]) if contains(["2", "4", "5"], key) } == {

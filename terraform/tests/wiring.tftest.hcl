@@ -348,7 +348,7 @@ run "a_segmentation" {
     error_message = "there must be a topic, a subscription and a job for the cuts too"
   }
   assert {
-    condition     = google_cloud_run_v2_job.layer["1"].name == "chunkedgraph-ingest-l1" && join(" ", google_cloud_run_v2_job.layer["1"].template[0].template[0].containers[0].args) == "--layers 1 --processes 1"
+    condition     = google_cloud_run_v2_job.layer["1"].name == "chunkedgraph-ingest-l1" && join(" ", google_cloud_run_v2_job.layer["1"].template[0].template[0].containers[0].args) == "--layers 1 --processes 1 --at-once 1"
     error_message = "the job of the cuts works on them alone"
   }
   assert {

@@ -18,11 +18,11 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, cuts, grids, raw, tables
+from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, tables
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
-NAMES = ("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "queue", "coordination")
+NAMES = ("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "queue", "coordination")
 
 
 @contextmanager
@@ -67,7 +67,8 @@ def main(
     rows: int,
     total: int,
 ) -> None:
-    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, queue, coordination."""
+    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, lanes, queue,
+    coordination."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
     def write() -> dict[str, Any]:
@@ -98,6 +99,7 @@ def main(
         "cut": lambda: cuts.measure(REPOSITORY / "build" / "bench" / "cut", 5),
         "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
         "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),
+        "lanes": lambda: lanes.measure(check(dataset, "bench", False, 3), (1, 2, 4, 8)),
         "queue": queue,
         "coordination": coordinate,
     }

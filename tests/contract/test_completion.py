@@ -16,6 +16,7 @@ from shared.gcp.firestore.completion import FirestoreCompletion, chunk_of, docum
 from shared.gcp.firestore.orphans import FirestoreOrphans
 from shared.memory.completion import MemoryCompletion, MemoryOrphans
 from shared.plan.grid import Chunk
+from shared.run.facts import AtWork, Facts, Seen
 from shared.run.ports import Completion, Failure, LayerProgress, Orphan, Orphans, State
 
 A, B, ABOVE = Chunk(3, 0, 0, 0), Chunk(3, 1, 0, 2), Chunk(4, 0, 0, 0)
@@ -233,3 +234,56 @@ def test_environment_is_not_read(emulators: dict[str, str], monkeypatch: pytest.
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
     completion = FirestoreCompletion(Endpoints.emulated(emulators), "graph", f"run{uuid.uuid4().hex}")
     assert completion.complete(A, 0, 1, True, 1.0)
+
+
+FACTS = Facts(1.5, 0.5, 210.5, 1046, 2048, 2, 870, 176, 1_700_000_000_123, "host:0:17")
+
+
+def test_facts_of_children(completion: Completion) -> None:
+    """What is known of a child is kept with the record of its parent, the first time that it is noted; of a
+    neighbour nothing is, and a record that was looked up says what it says otherwise."""
+    completion.complete(A, 0, 3, True, 1.5, FACTS)
+    completion.complete(A, 0, 3, True, 9.0, Facts(9.0))
+    completion.complete(A, 1, 3, True, 1.0)
+    completion.complete(A, 2, 3, False, 1.0, None)
+    completion.note_published(A)
+    assert completion.look([A, B]) == {A: Seen(0b111, True, {0: FACTS})}
+    assert completion.look([]) == {}
+
+
+def test_many_records_are_looked_up(completion: Completion) -> None:
+    """More records than one request holds are looked up, and no others."""
+    wanted = [Chunk(3, number, 0, 0) for number in range(700)]
+    for chunk in wanted[::70]:
+        completion.complete(chunk, 0, 2, True, 1.0, FACTS)
+    completion.complete(B, 0, 2, True, 1.0, FACTS)
+    assert completion.look(wanted) == {chunk: Seen(1, False, {0: FACTS}) for chunk in wanted[::70]}
+
+
+def test_some_records_are_the_same_everywhere(fresh: Fresh) -> None:
+    """Some of a layer's records are those whose names come first, whatever was noted first; all, if there are no
+    more."""
+    chunks = [Chunk(3, x, y, 5) for x in range(4) for y in range(3)]
+    first, second = fresh(), fresh()
+    for one, order in ((first, chunks), (second, chunks[::-1])):
+        for chunk in order:
+            one.complete(chunk, 1, 2, True, 1.0, FACTS)
+        one.complete(ABOVE, 0, 2, True, 1.0)
+    found = first.some(3, 5)
+    assert found == second.some(3, 5)
+    assert [chunk for chunk, _ in found] == sorted(chunks, key=document_id)[:5]
+    assert all(seen == Seen(2, False, {1: FACTS}) for _, seen in found)
+    assert {chunk for chunk, _ in first.some(3, 100)} == set(chunks)
+    assert first.some(9, 5) == []
+
+
+def test_what_workers_are_at(completion: Completion) -> None:
+    """Of each worker what it said last, by name, of so many as were asked for; nothing after everything was
+    dropped."""
+    said = [AtWork("b/1:0", A, 5), AtWork("a", A, 7), AtWork("b/1:0", B, 9)]
+    for at in said:
+        completion.note_at_work(at)
+    assert completion.at_work(10) == [said[1], said[2]]
+    assert len(completion.at_work(1)) == 1
+    completion.clear()
+    assert completion.at_work(10) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -126,9 +126,34 @@ def test_running(place: Place) -> None:
     assert place.jobs.running(JOB) == Running(1, 10_000)
 
 
+def test_seconds_of_tasks(place: Place) -> None:
+    """The seconds of a Job's tasks are summed within a span, of one that runs still until its end; of tasks before
+    and after it, and of another Job, nothing."""
+    spans = [(100.0, 160.0), (100.0, 400.0), (100.0, None), (500.0, 900.0), (500.0, None)]
+    if isinstance(place.jobs, MemoryJobs):
+        place.jobs.spans[JOB] = spans
+    else:
+        assert place.noting is not None
+        for number, begun in enumerate((100.0, 500.0)):
+            name = f"{JOB}/executions/j-l2-{number}"
+            own = [end for start, end in spans if start == begun]
+            ends = {index: end for index, end in enumerate(own) if end is not None}
+            place.noting.known[name] = Execution(name, JOB, len(own), begun, running=1, ends=ends)
+    assert place.jobs.seconds(JOB, 150.0, 300.0) == 10 + 150 + 150
+    assert place.jobs.seconds(JOB, 0.0, 50.0) == 0
+    assert place.jobs.seconds(JOB, 0.0, 1000.0) == 60 + 300 + 900 + 400 + 500
+    assert place.jobs.seconds(OTHER, 0.0, 1000.0) == 0
+
+
 def test_missing_job(place: Place) -> None:
     """A Job that is not there is a StateError that names it, to run it and to look at it."""
-    for ask in (lambda: place.jobs.run(f"{PARENT}/jobs/x", 1), lambda: place.jobs.running(f"{PARENT}/jobs/x")):
+    name = f"{PARENT}/jobs/x"
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: place.jobs.run(name, 1),
+        lambda: place.jobs.running(name),
+        lambda: place.jobs.seconds(name, 0.0, 1.0),
+    )
+    for ask in asked:
         with pytest.raises(StateError, match="jobs/x"):
             ask()
 

@@ -28,6 +28,7 @@ from shared.inputs.segmentation.cutting import Made
 from shared.inputs.source import InputSource
 from shared.plan.grid import Chunk
 from shared.plan.segmentation import Segmentation
+from shared.run.facts import Facts
 from shared.run.made_from import NOTES
 from shared.run.messages import Message
 from shared.run.ports import Completion, Delivery, Failure, Queue, Storage, Table
@@ -316,8 +317,16 @@ class _Table(_Around):
 class _Completion(_Around):
     inner: Completion
 
-    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
-        ready = self.inner.complete(waiting, dependency, expected, child, seconds)
+    def complete(
+        self,
+        waiting: Chunk,
+        dependency: int,
+        expected: int,
+        child: bool,
+        seconds: float,
+        facts: Facts | None = None,
+    ) -> bool:
+        ready = self.inner.complete(waiting, dependency, expected, child, seconds, facts)
         self.faults.complete()
         return ready
 

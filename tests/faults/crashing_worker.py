@@ -94,7 +94,7 @@ def with_faults(faults: Noted, lease_seconds: int) -> tuple[type[GoogleBackend],
     ports."""
 
     class ShortLeases(GoogleBackend):
-        def queue(self, layers: Sequence[int]) -> Queue:
+        def queue(self, layers: Sequence[int], at_once: int = 1) -> Queue:
             from shared.gcp.pubsub.queue import PubSubQueue
 
             inner = PubSubQueue(
@@ -102,7 +102,7 @@ def with_faults(faults: Noted, lease_seconds: int) -> tuple[type[GoogleBackend],
                 self.environment.prefix,
                 layers,
                 MAX_LEASE_SECONDS,
-                prefetch=4,
+                prefetch=at_once + 3,
                 extension_seconds=lease_seconds,
             )
             return faults.queue(inner)

@@ -170,8 +170,9 @@ class EmulatedRun:
         for entry in self.script.glob("*.*.*"):
             entry.unlink(missing_ok=True)
 
-    def work(self, variables: Mapping[str, str] | None = None) -> WorkerProcess:
-        """Starts a worker process; `variables` stand in place of the run's, as hosts of proxies do."""
+    def work(self, variables: Mapping[str, str] | None = None, at_once: int = 1) -> WorkerProcess:
+        """Starts a worker process with so many chunks under way; `variables` stand in place of the run's, as hosts
+        of proxies do."""
         self.started += 1
         span = f"{self.record.plan.layers[0]}-{self.record.plan.layers[-1]}"
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
@@ -184,7 +185,8 @@ class EmulatedRun:
             **(variables or {}),
         }
         log = self.folder / f"worker-{self.started:04}.log"
-        worker = WorkerProcess(environ, log, ["--layers", span, "--idle-seconds", "600"])
+        lanes = ["--at-once", str(at_once)]
+        worker = WorkerProcess(environ, log, ["--layers", span, "--idle-seconds", "600", *lanes])
         self.workers.append(worker)
         return worker
 

@@ -137,6 +137,21 @@ def test_out_of_memory(fresh: Fresh) -> None:
     assert events(run).count(Event.CHUNK_MEMORY) == 2
 
 
+def test_several_under_way(fresh: Fresh) -> None:
+    """A worker with several chunks under way, killed and replaced by another: the same table to the byte; and one
+    that is idle ends in order."""
+    run = fresh("hang", [])
+    killed = run.work(at_once=4)
+    assert wait_until(lambda: events(run).count(Event.CHUNK_DONE) >= 1, SECONDS), run.logs()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(SECONDS)
+    worker = run.work(at_once=4)
+    done_with(run)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(SECONDS) == Exit.OK, run.logs()
+    assert events(run)[-1] == Event.WORKER_END
+
+
 @pytest.mark.parametrize("name", ["BIGTABLE_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"])
 @pytest.mark.parametrize("kind", ["refuse", "stall"])
 def test_service_is_gone(fresh: Fresh, proxies: dict[str, Proxy], name: str, kind: str) -> None:

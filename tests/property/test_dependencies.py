@@ -28,6 +28,7 @@ from shared.plan.ids import NO_IDS
 from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
 from shared.run.done import is_finished
+from shared.run.facts import Facts
 from shared.run.messages import Message
 from shared.run.ports import Queue
 from shared.run.record import RunRecord
@@ -57,11 +58,19 @@ class CountedCompletion(MemoryCompletion):
         self.completed: Counter[int] = Counter()
         self.noted = 0
 
-    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+    def complete(
+        self,
+        waiting: Chunk,
+        dependency: int,
+        expected: int,
+        child: bool,
+        seconds: float,
+        facts: Facts | None = None,
+    ) -> bool:
         """Notes one dependency."""
         self._spend()
         self.completed[waiting.layer - 1] += 1
-        ready = super().complete(waiting, dependency, expected, child, seconds)
+        ready = super().complete(waiting, dependency, expected, child, seconds, facts)
         self._spend()
         return ready
 

@@ -32,7 +32,7 @@ NEEDS = LayerNeeds(
     row_bytes=4 * 2**30,
     handoff_bytes=2**30,
 )
-STAGE = Stage(layer=2, cpu=2, memory_gib=5, fits=True, tasks=4, fleet=4, hours=0.5, nodes=3)
+STAGE = Stage(layer=2, cpu=2, at_once=1, memory_gib=5, fits=True, tasks=4, fleet=4, hours=0.5, nodes=3)
 COUNTS = Operations(
     messages=11, publishes=2, bulk_messages=10, record_reads=20, record_writes=30, records=2**10, reads_a_look=6,
     input_gets=40, handoff_gets=50, puts=60,
@@ -74,7 +74,7 @@ def test_nothing_costs_nothing() -> None:
 
 def test_nodes_are_charged_for_an_hour_at_least() -> None:
     """Each node that ever runs is charged for an hour; longer runs by what each layer has."""
-    longer = Stage(layer=2, cpu=1, memory_gib=1, fits=True, tasks=1, fleet=1, hours=10, nodes=2)
+    longer = Stage(layer=2, cpu=1, at_once=1, memory_gib=1, fits=True, tasks=1, fleet=1, hours=10, nodes=2)
     assert node_hours([STAGE]) == 3
     assert node_hours([STAGE, longer]) == 3 * 0.5 + 2 * 10
     assert node_hours([]) == 0

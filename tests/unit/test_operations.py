@@ -29,6 +29,7 @@ from shared.plan.config import Dataset
 from shared.plan.grid import Chunk
 from shared.plan.segmentation import Segmentation
 from shared.plan.volume import VolumeFacts
+from shared.run.facts import Facts
 from shared.run.messages import Message
 from shared.run.ports import Delivery, Queue, Storage
 from shared.work.sources import Sources
@@ -83,12 +84,20 @@ class CountingCompletion(MemoryCompletion):
         self.seen = seen
         self.documents: set[Chunk] = set()
 
-    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+    def complete(
+        self,
+        waiting: Chunk,
+        dependency: int,
+        expected: int,
+        child: bool,
+        seconds: float,
+        facts: Facts | None = None,
+    ) -> bool:
         """Counts a read, and a write for a new bit."""
         self.seen["reads"] += 1
         self.seen["writes"] += not super().done(waiting) >> dependency & 1
         self.documents.add(waiting)
-        return super().complete(waiting, dependency, expected, child, seconds)
+        return super().complete(waiting, dependency, expected, child, seconds, facts)
 
     def note_published(self, waiting: Chunk) -> None:
         """Counts a write."""

@@ -70,7 +70,7 @@ def test_plan_prints_work_times_and_bill(file: Path) -> None:
         text.index(part) for part in ("table lab_fly", "hand-offs read", "estimate, with 1,200", "bill, by list")
     ]
     assert places == sorted(places)
-    assert re.search(r"^ +2 .* 6 +1 CPU 1 GiB ", text, re.MULTILINE)
+    assert re.search(r"^ +2 .* [46] +1 CPU 1 GiB +8 ", text, re.MULTILINE)
     assert re.search(r"^total +\d+\.\d\d$", text, re.MULTILINE)
     assert re.search(r"seen 2026-\d\d", text)
     assert "…" not in text
@@ -158,7 +158,8 @@ def test_tfvars_are_alone_on_stdout(file: Path) -> None:
         "output_buckets": [],
         "bigtable_instance": "my-instance",
         "layer_memory_gib": {"2": 1, "3": 1, "4": 1},
-        "layer_tasks": {"2": 6, "3": 2, "4": 1},
+        "layer_tasks": {"2": 4, "3": 2, "4": 1},
+        "layer_at_once": {"2": 8, "3": 8, "4": 8},
     }
 
 
@@ -254,6 +255,7 @@ def test_tfvars_of_a_dataset() -> None:
         "bigtable_instance": "instance",
         "layer_memory_gib": {"2": 1, "3": 1.5, "4": 7.5, "5": 32},
         "layer_tasks": {"2": 1, "3": 1, "4": 1, "5": 1},
+        "layer_at_once": {"2": 1, "3": 1, "4": 1, "5": 1},
     }
 
 
@@ -278,6 +280,7 @@ def test_what_is_not_known_is_left_out() -> None:
         "output_buckets",
         "layer_memory_gib",
         "layer_tasks",
+        "layer_at_once",
     }
     assert set(found) == known
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from shared.dispatch.fleet import Fleet
-from shared.dispatch.round import dispatch
+from shared.dispatch.round import dispatch, one_round
 from shared.dispatch.waiting import Waiting, waiting_chunks
 from shared.errors import DataError, StateError
 from shared.memory.dispatch import MemoryBoard, MemoryJobs
 from shared.run import control
 from shared.run.events import Event
+from shared.run.history import read_history
 from shared.run.ports import Failure
 from shared.run.record import RECORD_NAME
 from shared.run.registry import Registry
@@ -186,3 +188,29 @@ def test_one_unreadable_graph_stops_no_other(
     board.withdraw("graph")
     with pytest.raises(DataError, match="version 99"):
         waiting_chunks(board, Registry(backend_of(run, broken)))
+
+
+def test_rounds_leave_a_history(run: MemoryRun) -> None:
+    """Each round adds a sample of what is done and at work to the history of a run; none once it is over, and a
+    board that keeps nothing holds up no task."""
+    backend = backend_of(run)
+    backend.board().announce("graph")
+    at_work, fleets = jobs(), [L2, L3]
+    registry = Registry(backend)
+    one_round(fleets, registry, at_work, 1000.0)
+    some_work(run, 3)
+    one_round(fleets, registry, at_work, 1060.0)
+    first, second = read_history(backend.board(), "graph", run.record.run).samples
+    assert (first.at_ms, first.done[2], first.tasks, first.queued) == (1_000_000, 0, 0, 16)
+    assert (second.at_ms, second.done[2], second.tasks, second.failed) == (1_060_000, 3, 2, 0)
+
+    class Full(MemoryBoard):
+        def remember(self, name: str, facts: Mapping[str, float | str]) -> None:
+            if name.startswith("history"):
+                raise ConnectionError("out of reach")
+            super().remember(name, facts)
+
+    full, others = Full(), jobs()
+    full.announce("graph")
+    backend.board = lambda: full
+    assert [turn.started for turn in one_round(fleets, registry, others, 2000.0)] == [2]

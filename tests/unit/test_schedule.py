@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.environment import USABLE
 from shared.estimate import bill
 from shared.estimate import schedule as times
-from shared.estimate.needs import LayerNeeds
+from shared.estimate.needs import PROCESS_BYTES, LayerNeeds
 from shared.estimate.schedule import MACHINES, about, as_rows, fleet_tasks, remarks, rounded_gib, schedule
 from shared.timestamps import duration
 
@@ -143,11 +145,39 @@ def test_rows_for_people() -> None:
     heading, layer, total = as_rows([LAYER], schedule([LAYER]))
     assert heading[0] == "layer"
     assert layer[:4] == ("2", "33.3 min", "0.90 GiB", "1 million")
-    assert layer[4:] == ("500", "500", "1 CPU 1 GiB", "6", "20.0 s", "2.8 h")
-    assert total == ("all", "33.3 min", "", "1 million", "", "", "", "", "20.0 s", "2.8 h")
+    assert layer[4:] == ("500", "500", "1 CPU 1 GiB", "1", "6", "20.0 s", "2.8 h")
+    assert total == ("all", "33.3 min", "", "1 million", "", "", "", "", "", "20.0 s", "2.8 h")
     assert [duration(seconds, 1) for seconds in (0, 89, 90, 5_400, 4e6)] == [
         "0.0 s", "89.0 s", "1.5 min", "1.5 h", "1,111.1 h"
     ]  # fmt: skip
     assert [about(count) for count in (0, 999_999, 2_345_678, 33_554_432_000, 1.2e13)] == [
         "0", "999,999", "2.35 million", "33.6 billion", "12,000 billion"
     ]  # fmt: skip
+
+
+@given(
+    cpu=st.floats(1e-3, 100),
+    wait=st.floats(0, 1e5),
+    memory=st.floats(0.18, 40),
+)
+def test_chunks_under_way_have_room(cpu: float, wait: float, memory: float) -> None:
+    """A process has no more chunks under way than its machine has memory for the largest of, than it waits for, and
+    than eight; and is paid for no less than its CPU, nor for more than one chunk after another takes."""
+    layer = replace(LAYER, chunks=1000, cpu_seconds=cpu, wait_seconds=wait, memory_gib=memory, rows=0)
+    (stage,) = schedule([layer])
+    process = PROCESS_BYTES / times.GIB
+    each = memory * USABLE - process
+    assert 1 <= stage.at_once <= times.AT_ONCE
+    assert stage.at_once == 1 or process + stage.at_once * each <= stage.memory_gib * USABLE + 1e-6
+    assert stage.at_once <= ceil(layer.seconds / cpu)
+    assert cpu * (1 - 1e-9) <= stage.task_hours * 3600 <= layer.seconds * (1 + 1e-9)
+
+
+def test_small_chunks_are_under_way_together() -> None:
+    """Chunks of 20 MB that wait fifty times as long as they work: eight at a time; those that fill a machine, or
+    never wait, one."""
+    small = replace(LAYER, cpu_seconds=10.0, wait_seconds=500.0, memory_gib=0.21)
+    assert schedule([small])[0].at_once == times.AT_ONCE
+    assert schedule([replace(small, memory_gib=0.9)])[0].at_once == 1
+    assert schedule([replace(small, wait_seconds=0.0)])[0].at_once == 1
+    assert schedule([replace(small, wait_seconds=15.0)])[0].at_once == 3

@@ -15,6 +15,7 @@ from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 from shared.errors import DataError, LeaseLost, ShuttingDown
 from shared.inputs.edges import edges_name
 from shared.memory.queue import MemoryBroker, MemoryQueue
+from shared.memory.table import MemoryTable
 from shared.operate.replay import replay
 from shared.plan.grid import Chunk
 from shared.run import control
@@ -23,6 +24,7 @@ from shared.run.ports import Delivery, Failure, State
 from shared.run.record_versions import MAX_ATTEMPTS
 from shared.table.cells import Cells
 from shared.timestamps import now
+from shared.work.crowd import Crowd
 from shared.work.outcomes import Outcome
 from shared.work.steps import OpenRun
 from shared.work.worker import CONNECT_SECONDS, OUTAGE_SECONDS, Worker
@@ -465,6 +467,9 @@ def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> N
         def peak_mb(self) -> float:
             return 12.345
 
+        def cpu_seconds(self) -> float:
+            return 0.25
+
     caplog.set_level("INFO")
     worker = replace(worker_for(run), meter=Gauge())
     worker.handle(spy(run, *CHUNK))
@@ -474,6 +479,9 @@ def test_one_line_a_chunk(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> N
     assert (done.getMessage(), failed.getMessage()) == ("chunk.done", "chunk.failed")
     assert fields(done).keys() >= {"graph", "run", "layer", "chunk", "attempt", "seconds", "rows", "bytes"}
     assert (fields(done)["peak_mb"], fields(done)["layer"], fields(failed)["error"]) == (12.3, 2, "DataError")
+    parent = run.record.plan.dependents(Chunk(*CHUNK))[0]
+    noted = run.completion.look([parent])[parent].facts[run.record.plan.bits(parent)[Chunk(*CHUNK)]]
+    assert (noted.peak_mb, noted.cpu, noted.rows, noted.attempt) == (12.3, 0.25, fields(done)["rows"], 1)
     assert isinstance(failed.__dict__["error"], DataError)
 
 
@@ -481,3 +489,35 @@ def test_delivery_protocol() -> None:
     """The spy answers the same protocol as the queues' deliveries."""
     delivery: Delivery = Spy(b"")
     assert delivery.attempt == 1
+
+
+def test_no_chunk_is_blamed_in_a_crowd(run: MemoryRun, caplog: pytest.LogCaptureFixture) -> None:
+    """An attempt that meets the memory limit beside another chunk is given back uncounted, and the process has one
+    at a time from then on; alone it counts."""
+
+    class Full(MemoryTable):
+        def write(self, cells: Sequence[Cells], timestamp_ms: int) -> int:
+            raise MemoryError
+
+    caplog.set_level("INFO")
+    run.table = Full()
+    crowd = Crowd()
+    worker = replace(worker_for(run), crowd=crowd)
+    with crowd.place():
+        assert worker.handle(spy(run, *CHUNK)) is Outcome.CROWDED
+    assert crowd.narrow and run.completion.failures() == []
+    assert worker.handle(spy(run, *CHUNK)) is Outcome.MEMORY
+    assert [failure.attempts for failure in run.completion.failures()] == [1]
+    assert [record.getMessage() for record in caplog.records] == ["chunk.crowded", "chunk.out_of_memory"]
+
+
+def test_a_crowd_knows_who_met_whom() -> None:
+    """A chunk that was ever at work beside another is crowded, also when it is alone again."""
+    crowd = Crowd()
+    with crowd.place() as first:
+        assert not first.crowded and crowd.alone
+        with crowd.place() as second:
+            assert first.crowded and second.crowded and not crowd.alone
+    assert crowd.alone
+    with crowd.place() as third:
+        assert not third.crowded

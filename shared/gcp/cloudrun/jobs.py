@@ -38,6 +38,18 @@ class CloudRunJobs:
         name: str = operation.metadata.name
         return name
 
+    def seconds(self, job: str, since: float, until: float) -> float:
+        """Sums over the tasks of all executions that are on record; one without an end runs still."""
+        with api_errors(_missing(job)):
+            self._jobs.get_job(name=job)
+            found = self._tasks.list_tasks(request={"parent": f"{job}/executions/-", "page_size": 100})
+            spans = [(_moment(one.start_time), _moment(one.completion_time)) for one in found]
+        return sum(
+            max(0.0, min(until if end is None else end, until) - max(start, since))
+            for start, end in spans
+            if start is not None
+        )
+
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
@@ -57,8 +69,21 @@ class CloudRunJobs:
         return ExecutionsClient(transport=ExecutionsGrpcTransport(channel=self._channel))
 
     @cached_property
+    def _tasks(self) -> Any:
+        from google.cloud.run_v2 import TasksClient
+        from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
+
+        return TasksClient(transport=TasksGrpcTransport(channel=self._channel))
+
+    @cached_property
     def _channel(self) -> Any:
         return channel(self._endpoints, self._endpoints.run_host, "run")
+
+
+def _moment(time: Any) -> float | None:
+    """Seconds since 1970; None for a time that is not set."""
+    moment: float | None = time.timestamp() if time else None
+    return moment
 
 
 def _missing(job: str) -> str:

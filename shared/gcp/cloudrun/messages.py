@@ -20,7 +20,8 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class Execution:
-    """How far an execution is; `created` and `ended` in seconds since 1970."""
+    """How far an execution is; `created` and `ended` in seconds since 1970, and `ends` when each task that has
+    ended did, by its index."""
 
     name: str
     job: str
@@ -32,6 +33,7 @@ class Execution:
     failed: int = 0
     cancelled: int = 0
     retried: int = 0
+    ends: Mapping[int, float] = field(default_factory=dict)
 
 
 def spec_of(name: str, job: Any) -> JobSpec:
@@ -108,6 +110,24 @@ def execution_list(executions: Iterable[Execution]) -> Any:
     from google.cloud.run_v2 import types
 
     return types.ListExecutionsResponse(executions=list(map(execution_message, executions)))
+
+
+def task_list(executions: Iterable[Execution]) -> Any:
+    """The answer of ListTasks: every task of some executions, which all began with theirs."""
+    from google.cloud.run_v2 import types
+
+    return types.ListTasksResponse(
+        tasks=[
+            types.Task(
+                name=f"{found.name}/tasks/{found.name.rpartition('/')[2]}-task{index}",
+                index=index,
+                start_time=_time(found.created),
+                completion_time=_time(found.ends[index]) if index in found.ends else None,
+            )
+            for found in executions
+            for index in range(found.tasks)
+        ]
+    )
 
 
 def request_decoder(method: str) -> Callable[[bytes], Any]:

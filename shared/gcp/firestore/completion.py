@@ -11,16 +11,18 @@ a hot range too, and every document has its time of update besides.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 from shared.gcp.clients import Endpoints, firestore
 from shared.gcp.firestore.backoff import lost_race, once, with_backoff
 from shared.gcp.firestore.sums import Sums
 from shared.plan.grid import Chunk
+from shared.run.facts import AtWork, Facts, Seen, hash_of, name_of
 from shared.run.ports import Failure, LayerProgress, State
 
 PAGE = 2_000
@@ -31,11 +33,13 @@ BATCH = 500
 
 THREADS = 8
 
+AT_WORK = "at_work"
+"""The collection of what workers said last."""
+
 
 def document_id(chunk: Chunk) -> str:
     """A hash, then the chunk's layer and coordinates."""
-    text = f"{chunk.layer}_{chunk.x}_{chunk.y}_{chunk.z}"
-    return f"{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}-{text}"
+    return f"{hash_of(chunk)}-{name_of(chunk)}"
 
 
 def chunk_of(document: str) -> Chunk:
@@ -53,7 +57,15 @@ class FirestoreCompletion:
         self._endpoints = endpoints
         self._run = f"runs/{graph}.{run}"
 
-    def complete(self, waiting: Chunk, dependency: int, expected: int, child: bool, seconds: float) -> bool:
+    def complete(
+        self,
+        waiting: Chunk,
+        dependency: int,
+        expected: int,
+        child: bool,
+        seconds: float,
+        facts: Facts | None = None,
+    ) -> bool:
         """Sets the bit of one dependency; whether all `expected` are set now.
 
         Raises ValueError for a dependency that is not below `expected`, or more than 62 of them.
@@ -68,12 +80,14 @@ class FirestoreCompletion:
             record = found.to_dict() or {}
             done: int = record.get("done", 0)
             if not done & bit:
-                fields = {
+                fields: dict[str, Any] = {
                     "done": done | bit,
                     "expected": expected,
                     "children": record.get("children", 0) + child,
                     "seconds": record.get("seconds", 0.0) + (seconds if child else 0.0),
                 }
+                if child and facts is not None:
+                    fields["facts"] = {**record.get("facts", {}), str(dependency): facts.stored()}
                 if found.exists:
                     unchanged = self._client.write_option(last_update_time=found.update_time)
                     reference.update(fields, option=unchanged, **once())
@@ -104,6 +118,34 @@ class FirestoreCompletion:
             for found in page:
                 fields = found.to_dict()
                 yield chunk_of(found.id), fields.get("done", 0), fields.get("published", False)
+
+    def look(self, waiting: Sequence[Chunk]) -> dict[Chunk, Seen]:
+        """The records of those chunks that have one, many at a time."""
+        seen: dict[Chunk, Seen] = {}
+        for at in range(0, len(waiting), BATCH):
+            references = [self._document(chunk) for chunk in waiting[at : at + BATCH]]
+            found = with_backoff(partial(self._all, references))
+            seen |= {chunk_of(one.id): _as_seen(one.to_dict()) for one in found if one.exists}
+        return seen
+
+    def some(self, layer: int, most: int) -> list[tuple[Chunk, Seen]]:
+        """The first records of a layer by name; as names begin with a hash, they are scattered."""
+        pages = self._pages(self._layer(layer), None, min(most, PAGE))
+        found = islice((document for page in pages for document in page), most)
+        return [(chunk_of(document.id), _as_seen(document.to_dict())) for document in found]
+
+    def note_at_work(self, at: AtWork) -> None:
+        """Writes the document of a worker, whole."""
+        fields = {"worker": at.worker, "chunk": list(at.chunk), "since_ms": at.since_ms}
+        name = hashlib.blake2b(at.worker.encode(), digest_size=16).hexdigest()
+        with_backoff(lambda: self._client.document(f"{self._run}/{AT_WORK}/{name}").set(fields, **once()))
+
+    def at_work(self, most: int) -> list[AtWork]:
+        """The documents of up to so many workers."""
+        query = self._client.collection(f"{self._run}/{AT_WORK}").order_by("__name__").limit(most)
+        found = (document.to_dict() for document in _page(query))
+        said = (AtWork(one["worker"], Chunk(*one["chunk"]), one["since_ms"]) for one in found)
+        return sorted(said, key=lambda at: at.worker)
 
     def progress(self, layers: Iterable[int]) -> dict[int, LayerProgress]:
         """Sums and counts by the service, within a time that a function has."""
@@ -173,6 +215,9 @@ class FirestoreCompletion:
     def _sums(self) -> Sums:
         return Sums(self._layer)
 
+    def _all(self, references: list[Any]) -> list[Any]:
+        return list(self._client.get_all(references, **once()))
+
     def _layer(self, layer: int) -> Any:
         return self._client.collection(f"{self._run}/layer{layer}")
 
@@ -191,15 +236,15 @@ class FirestoreCompletion:
 
         with_backoff(commit)
 
-    def _pages(self, collection: Any, fields: list[str] | None) -> Iterator[list[Any]]:
+    def _pages(self, collection: Any, fields: list[str] | None, each: int = PAGE) -> Iterator[list[Any]]:
         """All documents of a collection with these fields (None: all), in pages by id."""
-        query = collection.order_by("__name__").limit(PAGE)
+        query = collection.order_by("__name__").limit(each)
         if fields is not None:
             query = query.select(fields)
         page = _page(query)
         while page:
             yield page
-            if len(page) < PAGE:
+            if len(page) < each:
                 return
             page = _page(query.start_after(page[-1]))
 
@@ -207,6 +252,12 @@ class FirestoreCompletion:
 def _page(query: Any) -> list[Any]:
     found: list[Any] = with_backoff(lambda: query.get(**once()))
     return found
+
+
+def _as_seen(fields: dict[str, Any]) -> Seen:
+    read = {int(number): Facts.read(values) for number, values in fields.get("facts", {}).items()}
+    facts = {number: each for number, each in read.items() if each is not None}
+    return Seen(fields.get("done", 0), fields.get("published", False), facts)
 
 
 def _as_fields(failure: Failure) -> dict[str, Any]:
