@@ -16,7 +16,7 @@ from shared.operate.verification import Verification, verify_here
 from shared.plan.grid import Chunk
 from shared.run.backend import Backend
 from shared.run.ports import Storage
-from shared.run.record import RunRecord
+from shared.run.record import VERIFY_NAME, RunRecord
 from shared.run.registry import graph_folder
 from shared.work.open_runs import open_run, open_written
 from shared.work.steps import OpenRun
@@ -71,10 +71,10 @@ class Checking:
         self._need_finished_table()
         known = verify_run.known_verification(self.backend, self.graph)
         if known is not None and known.timestamp_ms > self.record.timestamp_ms:
-            run, report = type(self)(self.backend, known, self._clock), verify_run.last_report(self._folder)
+            run = type(self)(self.backend, known, self._clock)
             if not run.finished:
                 return run, sum(run.resume().values())
-            if report is None or report.run != known.run:
+            if verify_run.last_report(graph_folder(self.backend, known.graph)) is None:
                 return run, 0
         record, count = verify_run.begin_verification(self.backend, self.record, int(self._clock() * 1000))
         return type(self)(self.backend, record, self._clock), count
@@ -83,8 +83,11 @@ class Checking:
         """The report of the run that verifies this graph, or of this one, which verifies another; kept in the
         folder of the graph whose table it is. StateError before its end."""
         record, folder = verify_run.verifying(self.backend, self.record)
-        found = verify_run.collected(record, graph_folder(self.backend, record.graph))
-        return verify_run.keep(folder, found, record.run)
+        own = graph_folder(self.backend, record.graph)
+        found = verify_run.keep(folder, verify_run.collected(record, own), record.run)
+        # In its own folder it says that it was asked for.
+        own.put(VERIFY_NAME, found.encode())
+        return found
 
     def sample(self, count: int) -> Look:
         """Looks at so many chunks of each layer of a finished run's table."""
