@@ -53,7 +53,7 @@ DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter 
 RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan doctor status cost runs verify repair show layer chunk chunk-local failed replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan sample doctor status cost runs verify repair show layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -95,6 +95,9 @@ plan: .venv/run.stamp $(MADE)  ## print what DATASET would take, by a look into 
 	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(RAW_OPTION) $(call option,$(SCHEMA),--schema) \
 	  $(call option,$(SAMPLE),--sample)
 
+sample: .venv/run.stamp $(MADE)  ## build N=8 scattered chunks of DATASET for real and say what they take (in a task with PROJECT)
+	$(NEED_DATASET)@$(CLI) sample $(call quoted,$(DATASET)) $(RAW_OPTION) $(call option,$(SCHEMA),--schema) $(call option,$(N),--count)
+
 doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say what to type (DATASET, START=1)
 	@$(DOCTOR) $(call flag,$(START),--start)
 
@@ -127,6 +130,9 @@ chunk-local: .venv/run.stamp  ## build one chunk here and say what it would writ
 
 failed: .venv/run.stamp  ## what failed in GRAPH, and why (LAYER=n, CHUNK="L X Y Z" whole, JSON=1)
 	@$(CLI) failed $(if $(LAYER),$(call quoted,$(LAYER))) $(call option,$(CHUNK),--chunk) $(call flag,$(JSON),--json)
+
+logs: .venv/run.stamp  ## what was logged of one chunk of GRAPH, attempts in order: CHUNK="L X Y Z" (ALL=1: older runs; JSON=1)
+	@$(CLI) logs $(call quoted,$(CHUNK)) $(call flag,$(ALL),--all) $(call flag,$(JSON),--json)
 
 replay: .venv/run.stamp  ## queue GRAPH's dead letters again (LAYER=n, CHUNK="L X Y Z, …", DRY=1)
 	@$(CLI) replay $(if $(LAYER),$(call quoted,$(LAYER))) $(call option,$(CHUNK),--chunk) $(call flag,$(DRY),--dry-run)

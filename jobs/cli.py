@@ -19,7 +19,9 @@ with entry.importing(__name__):
     from jobs.commands.down import down
     from jobs.commands.failures import discard, failed, replay
     from jobs.commands.ingest import ingest, layer
+    from jobs.commands.logs import logs as logs_command
     from jobs.commands.plan import plan
+    from jobs.commands.sample import sample
     from jobs.commands.show import show
     from jobs.commands.status import status
     from jobs.commands.upgrade import upgrade
@@ -41,8 +43,8 @@ def cli() -> None:
 
 
 for command in (
-    *(ingest, plan, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, replay, discard, pause, resume, repair, cost, runs, completion),
+    *(ingest, plan, sample, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
+    *(failed, logs_command, replay, discard, pause, resume, repair, cost, runs, completion),
 ):
     cli.add_command(command)
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from jobs.console import dataset_path
 from jobs.examination import Asked, region_of
 from jobs.health import stopping
 from jobs.output import say
+from jobs.samples import kept
 from shared.dispatch.fleet import FLEETS_NAME, Fleet
 from shared.dispatch.round import one_round, read_fleets
 from shared.errors import ConfigError, IngestError, Problem
+from shared.estimate.measured import Measured
 from shared.estimate.needs import needs
 from shared.estimate.schedule import rounded_gib
 from shared.gcp.backend import GoogleBackend
@@ -67,15 +70,16 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anywa
         found.append(Problem(scratch.folder, FLEETS_NAME, None, told))
     if found:
         raise ConfigError(found)
-    for told in small_machines(fleets, checked) if fleets else []:
+    for told in small_machines(fleets, checked, kept(dataset_path(dataset), checked).sample) if fleets else []:
         say(f"{told}; for larger ones {deploy}")
 
 
-def small_machines(fleets: list[Fleet], checked: Checked) -> list[str]:
+def small_machines(fleets: list[Fleet], checked: Checked, sample: Measured | None = None) -> list[str]:
     """The layers whose tasks have less memory than their largest chunk may need, by a look into the input as
-    `tfvars` has one. The need is an estimate, so nothing is refused for it: a chunk that really has too little room
-    ends in the dead letters."""
-    needed = needs(checked.report, look_inside(checked).high)
+    `tfvars` has one, and what was sampled. The need is an estimate, so nothing is refused for it: a chunk that
+    really has too little room ends in the dead letters."""
+    look = look_inside(checked, kept=sample)
+    needed = needs(checked.report, look.high, look.paces)
     given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}
     return [
         f"layer {need.layer} may need {rounded_gib(need.memory_gib):g} GiB for a chunk, and its tasks have {has:g}"

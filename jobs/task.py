@@ -29,12 +29,14 @@ with entry.importing(__name__):
 @click.command(cls=Program, context_settings={"ignore_unknown_options": True})
 @click.option("--processes", type=click.IntRange(1), help="Worker processes; one for each CPU unless given.")
 @click.option("--look-around", help="Work on nothing, and note what there is; as `doctor` says it.")
+@click.option("--sample", help="Work on nothing, and build a few chunks to be thrown away; as `sample` asks.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def main(processes: int | None, look_around: str | None, arguments: tuple[str, ...]) -> None:
+def main(processes: int | None, look_around: str | None, sample: str | None, arguments: tuple[str, ...]) -> None:
     """Run worker processes until all have ended; ARGUMENTS are those of jobs.worker."""
-    if look_around is not None:
-        os.chdir(REPOSITORY)
-        os.execve(sys.executable, [*ISOLATED, "-m", "jobs.looking_around", look_around], dict(os.environ))
+    for program, asked in (("jobs.looking_around", look_around), ("jobs.sampled_task", sample)):
+        if asked is not None:
+            os.chdir(REPOSITORY)
+            os.execve(sys.executable, [*ISOLATED, "-m", program, asked], dict(os.environ))
     count = processes or cpus()
     command = [*ISOLATED, "-m", "jobs.worker", *arguments]
     environ = dict(os.environ)

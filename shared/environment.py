@@ -8,7 +8,7 @@
 | INGEST_PREFIX | what topics and subscriptions start with |
 | INGEST_MEMORY_MIB | memory that a worker process may take; its share of the container or machine unless given |
 | CLOUD_RUN_EMULATOR_HOST | a stand-in for Cloud Run Jobs to use with a project, for tests |
-| GOOGLE_APIS_EMULATOR_HOST | a stand-in for what `doctor` asks of a project, for tests |
+| GOOGLE_APIS_EMULATOR_HOST | a stand-in for what `doctor` and `logs` ask of a project |
 | BIGTABLE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST, FIRESTORE_EMULATOR_HOST | emulators to use |
 
 Why the prefix: PREFIX, DATABASE and their like stand in many a shell for something else, and would

@@ -25,6 +25,7 @@ from jobs.deployed import check_deployed
 from jobs.local.emulators import EmulatorsMissing
 from jobs.output import say
 from jobs.paths import PRICES
+from jobs.samples import kept
 from shared.classify import Kind
 from shared.errors import IngestError, StateError
 from shared.estimate.prices import load_prices
@@ -80,7 +81,7 @@ def ingest(
     if run is None:
         truth_path = str(truth.absolute()) if truth else None
         run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only, verified=verified)
-        _keep(run, lambda: run.books.expect(checked, SAMPLE))
+        _keep(run, lambda: run.books.expect(checked, SAMPLE, kept(path, checked).sample))
         if checked.input.source is not None:
             for name, value in checked.input_rows():
                 say(f"{name}: {value}")

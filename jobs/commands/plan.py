@@ -10,12 +10,14 @@ import click
 from jobs.console import command, dataset_path, environment, named_graph_option, raw_option, schema_option
 from jobs.output import put, put_json, put_rows, say, write_json
 from jobs.paths import PRICES, REPOSITORY
+from jobs.samples import kept
 from shared.errors import ConfigError, Problem, StateError
 from shared.estimate.bill import bill, waiting_usd
 from shared.estimate.certainty import chunk_rows, in_range, sentences
 from shared.estimate.checking import checking_line
 from shared.estimate.needs import needs, needs_of_range
 from shared.estimate.operations import operations
+from shared.estimate.pace import Paces
 from shared.estimate.prices import Prices, load_prices
 from shared.estimate.report import PlanReport
 from shared.estimate.sampled import Looked
@@ -63,9 +65,12 @@ def plan(
     path = dataset_path(dataset)
     checked = check(path, graph or path.stem, test and not as_tfvars, schema, raw)
     report = checked.report
-    look = look_inside(checked, sample)
+    sampled = kept(path, checked)
+    look = look_inside(checked, sample, sampled.sample)
     if as_tfvars:
-        needed = needs(report, look.high)
+        if out is not None and (sampled.remark or look.paces):
+            say(sampled.remark or look.remarks[-1])
+        needed = needs(report, look.high, look.paces)
         known, chosen = environment(), checked.input
         written = [outputs_of(checked.dataset)[kind] for kind in chosen.written + chosen.kept]
         read = None if chosen.segmentation is None else locations_of(chosen.segmentation).values()
@@ -81,6 +86,8 @@ def plan(
     for name, value in [*report.totals(), *checked.input_rows(), *checked.inventory.totals()]:
         put(f"{name:24}{value}")
     put_look(look)
+    if sampled.remark:
+        say(f"- {sampled.remark}")
     put_estimate(report, look, prices)
 
 
@@ -121,7 +128,7 @@ def put_look(look: Look) -> None:
 
 def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
     """Prints what the layers need, how long they take, and the bill."""
-    needed = needs_of_range(report, look.density, look.high)
+    needed = needs_of_range(report, look.density, look.high, look.paces)
     stages = schedule(needed)
     each = f"{1 / look.density.supervoxels:,.0f} voxels a supervoxel"
     say(f"\nestimate, with {each}, the fleets of terraform/ and up to {NODES} nodes for the table")
@@ -132,7 +139,7 @@ def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
     say(f"\nbill, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
     put_rows(bill(needed, stages, operations(report), prices).as_rows(), texts=(0, 1, 3))
     if look.found is not None and look.found.sample.tells_spread:
-        put_range(report, look.found, prices)
+        put_range(report, look.found, look.paces, prices)
     waiting = waiting_usd(stages, prices)
     if waiting >= 1:
         say(f"with all tasks that the fleets may have, most waiting for the table: ${waiting:,.0f} more")
@@ -140,11 +147,11 @@ def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
     say(checking_line(needed))
 
 
-def put_range(report: PlanReport, found: Looked, prices: Prices) -> None:
+def put_range(report: PlanReport, found: Looked, paces: Paces, prices: Prices) -> None:
     """Prints rows, time and the bill with the ends of their range, as far as the sample tells."""
     rows, seconds, dollars = list[float](), list[float](), list[float]()
     for density in (found.low, found.middle, found.high):
-        needed = needs_of_range(report, density, found.high)
+        needed = needs_of_range(report, density, found.high, paces)
         stages = schedule(needed)
         rows.append(sum(layer.rows for layer in needed))
         seconds.append(3600 * sum(stage.hours for stage in stages))

@@ -69,7 +69,7 @@ def show_report(run: Run, found: Verification) -> None:
 
 
 def _show_look(run: Run, count: int) -> None:
-    found = run.sample(count)
+    found = run.look(count)
     for violation in found.violations[:SHOWN]:
         say(violation)
     for one in found.layers:

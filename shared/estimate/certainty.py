@@ -84,9 +84,6 @@ def _enough(found: Looked) -> str:
     """How many files would do, as errors fall with the root of their number."""
     number = len(found.sample.seen)
     enough = ceil(number * (found.rows.reach * found.rows.error / WANTED) ** 2)
-    more = (
-        f"SAMPLE={min(enough, ceil(found.sample.filled)):,}"
-        if not found.sample.filled_error
-        else f"SAMPLE={enough:,}"
-    )
+    known = not found.sample.filled_error
+    more = f"{found.sample.asked}={min(enough, ceil(found.sample.filled)) if known else enough:,}"
     return f"chunks differ too much for so few to tell rows within {WANTED:.0%}; some {more} would"

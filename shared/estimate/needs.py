@@ -15,6 +15,7 @@ from math import pow, prod
 from shared.environment import USABLE
 from shared.estimate import cuts
 from shared.estimate.density import Density
+from shared.estimate.pace import AS_ASSUMED, NO_PACES, JobCosts, Pace, Paces
 from shared.estimate.report import LayerReport, PlanReport
 
 # ---- assumptions about the data ----
@@ -132,33 +133,60 @@ class LayerNeeds:
         return self.cpu_seconds + self.wait_seconds
 
 
-_PER_FACE = pow(VOXELS_A_SUPERVOXEL, -2 / 3)
-ASSUMED = Density(
-    supervoxels=1 / VOXELS_A_SUPERVOXEL,
-    pairs=LAYER2_PAIRS * _PER_FACE,
-    nodes=NODES * _PER_FACE,
-    rows=LAYER2_ROWS,
-    handoff_bytes=HANDOFF_BYTES,
-    densest=DENSEST,
-    densest_parents=(DENSEST,),
-)
+def assumed(supervoxels: float) -> Density:
+    """The density of a volume of which nothing is known but how many supervoxels a voxel has."""
+    per_face = pow(supervoxels, 2 / 3)
+    return Density(
+        supervoxels=supervoxels,
+        pairs=LAYER2_PAIRS * per_face,
+        nodes=NODES * per_face,
+        rows=LAYER2_ROWS,
+        handoff_bytes=HANDOFF_BYTES,
+        densest=DENSEST,
+        densest_parents=(DENSEST,),
+    )
+
+
+ASSUMED = assumed(1 / VOXELS_A_SUPERVOXEL)
 """The density of a volume that nobody looked into."""
 
 
-def needs(report: PlanReport, density: Density = ASSUMED) -> tuple[LayerNeeds, ...]:
-    """An estimate for each layer of a plan."""
+def needs(report: PlanReport, density: Density = ASSUMED, paces: Paces = NO_PACES) -> tuple[LayerNeeds, ...]:
+    """An estimate for each layer of a plan; `paces` has what was measured of some."""
     published = [layer.chunks if layer.layer > 1 else 1 for layer in report.layers[1:]] + [0]
     of_layer = {0: _tables, 1: _cuts, 2: _layer2}
     return tuple(
-        of_layer.get(layer.layer, _parent)(report, density, layer, queued)
+        of_layer.get(layer.layer, _parent)(report, density, layer, queued, paces.get(layer.layer, AS_ASSUMED))
         for layer, queued in zip(report.layers, published, strict=True)
     )
 
 
-def needs_of_range(report: PlanReport, density: Density, high: Density) -> tuple[LayerNeeds, ...]:
+def needs_of_range(
+    report: PlanReport, density: Density, high: Density, paces: Paces = NO_PACES
+) -> tuple[LayerNeeds, ...]:
     """The needs of one density, on machines that have the memory for a higher one."""
-    pairs = zip(needs(report, density), needs(report, high), strict=True)
+    pairs = zip(needs(report, density, paces), needs(report, high, paces), strict=True)
     return tuple(replace(one, memory_gib=larger.memory_gib) for one, larger in pairs)
+
+
+def layer2_costs(report: PlanReport) -> JobCosts:
+    """What a chunk of layer 2 is assumed to take, and each of its supervoxels."""
+    cpu, memory, before = LAYER2_CPU, LAYER2_BYTES, 0.0
+    if report.raw:
+        cpu = (cpu[0] + RAW_CPU[0], cpu[1] + RAW_CPU[1])
+        before, memory = RAW_BYTES[0], (memory[0], memory[1] + RAW_BYTES[1])
+    if report.segmentation is not None:
+        cpu = (cpu[0], cpu[1] + cuts.SOURCE_CPU)
+        memory = (memory[0] + cuts.SOURCE_BYTES[1] * most_planes(report), memory[1] + cuts.SOURCE_BYTES[0])
+    return JobCosts(cpu, memory, before)
+
+
+def cut_costs(report: PlanReport, voxels: float) -> JobCosts:
+    """What the cut of a chunk of so many voxels is assumed to take, and each of its supervoxels."""
+    assert report.segmentation is not None
+    fixed, each = cuts.cut_cpu(report.segmentation)
+    memory = voxels * cuts.cut_bytes(report.segmentation)
+    return JobCosts((fixed + each * voxels, 0.0), (memory, cuts.PIECE_BYTES), cuts.LIBRARY_BYTES)
 
 
 def pairs_a_voxel(density: Density, layer: int) -> float:
@@ -182,7 +210,7 @@ def most_faces(report: PlanReport, layer: int) -> float:
     return sum(count * prod(lengths) / length for count, length in zip(sides, lengths, strict=True))
 
 
-def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
+def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: int, _pace: Pace) -> LayerNeeds:
     assert report.segmentation is not None
     scored = bool(report.segmentation.scores)
     rows = (layer.chunks - scored) * cuts.ROWS_A_PART
@@ -192,31 +220,30 @@ def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: in
         layer=0,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * AROUND_CPU + rows * (cuts.SORT_CPU + scored * cuts.JOIN_CPU),
-        wait_seconds=_waits(layer, queued, written=0),
-        memory_gib=_gib((largest, 0.0), 0.0, 1, 1.0),
+        wait_seconds=_waits(layer, queued, written=0) + layer.chunks * GETS_A_CHUNK * GET_SECONDS,
+        memory_gib=_gib(largest),
         rows=0,
         row_bytes=0,
         handoff_bytes=(rows + joined) * cuts.ROW_HANDOFF,
     )
 
 
-def _cuts(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
+def _cuts(report: PlanReport, density: Density, layer: LayerReport, queued: int, pace: Pace) -> LayerNeeds:
     assert report.segmentation is not None
     cut, most = report.segmentation, prod(extent(report, 2))
     total = layer.chunks * most if report.test else prod(report.voxels)
     planes = layer.chunks * most_planes(report) if report.test else faces(report, 2)
     fixed, each = cuts.cut_cpu(cut)
-    memory = cuts.LIBRARY_BYTES + most * cuts.cut_bytes(cut)
-    reads, writes = cuts.rounds(cuts.blocks_read(report)), cuts.rounds(cuts.blocks_written(report))
-    waits = layer.chunks * (reads * GET_SECONDS + writes * PUT_SECONDS)
-    if cut.tables:
-        waits += layer.chunks * cuts.LOOKUP_GETS * GET_SECONDS
+    gets = cuts.rounds(cuts.blocks_read(report)) + cuts.LOOKUP_GETS * bool(cut.tables)
+    writes = cuts.rounds(cuts.blocks_written(report))
+    waits = layer.chunks * (pace.waits(gets * GET_SECONDS) + writes * PUT_SECONDS)
+    pieces = most * density.supervoxels * min(density.densest, layer.chunks)
     return LayerNeeds(
         layer=1,
         chunks=layer.chunks,
-        cpu_seconds=layer.chunks * (fixed + AROUND_CPU) + total * each,
-        wait_seconds=_waits(layer, queued, read=0, written=0) + waits,
-        memory_gib=_gib((memory, cuts.PIECE_BYTES), most * density.supervoxels, layer.chunks, density.densest),
+        cpu_seconds=layer.chunks * AROUND_CPU + pace.cpu * (layer.chunks * fixed + total * each),
+        wait_seconds=_waits(layer, queued, written=0) + waits,
+        memory_gib=_gib(_most(cut_costs(report, most), pace, pieces)),
         rows=0,
         row_bytes=0,
         handoff_bytes=cuts.handoff_bytes(cut, total * density.supervoxels, planes),
@@ -224,26 +251,19 @@ def _cuts(report: PlanReport, density: Density, layer: LayerReport, queued: int)
     )
 
 
-def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
+def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: int, pace: Pace) -> LayerNeeds:
     each = prod(extent(report, 2)) * density.supervoxels
     total = layer.chunks * each if report.test else prod(report.voxels) * density.supervoxels
-    fixed, more = RAW_CPU if report.raw else (0.0, 0.0)
-    memory = LAYER2_BYTES
-    waits = layer.chunks * report.written * PUT_SECONDS
-    if report.raw:
-        memory = (memory[0] + RAW_BYTES[0], memory[1] + RAW_BYTES[1])
-        waits += layer.chunks * RAW_ROUNDS * GET_SECONDS
-    if report.segmentation is not None:
-        more = cuts.SOURCE_CPU
-        planes = cuts.SOURCE_BYTES[1] * most_planes(report)
-        memory = (memory[0] + planes, memory[1] + cuts.SOURCE_BYTES[0])
+    costs = layer2_costs(report)
+    reading = (GETS_A_CHUNK + RAW_ROUNDS * report.raw) * GET_SECONDS
+    waits = layer.chunks * (pace.waits(reading) + report.written * PUT_SECONDS)
     handed = layer.chunks * most_planes(report) * density.pairs if report.test else faces(report, 2) * density.pairs
     return LayerNeeds(
         layer=2,
         chunks=layer.chunks,
-        cpu_seconds=layer.chunks * (LAYER2_CPU[0] + fixed + AROUND_CPU) + total * (LAYER2_CPU[1] + more),
+        cpu_seconds=layer.chunks * AROUND_CPU + pace.seconds_of(layer.chunks, costs, total),
         wait_seconds=_waits(layer, queued) + waits,
-        memory_gib=_gib(memory, each, layer.chunks, density.densest),
+        memory_gib=_gib(_most(costs, pace, each * min(density.densest, layer.chunks))),
         rows=total * density.rows,
         row_bytes=total * density.rows * LAYER2_ROW_BYTES,
         handoff_bytes=handed * density.handoff_bytes,
@@ -251,18 +271,19 @@ def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: in
     )
 
 
-def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: int) -> LayerNeeds:
+def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: int, _pace: Pace) -> LayerNeeds:
     each = pairs_a_voxel(density, layer.layer - 1)
     most = most_faces(report, layer.layer)
     planes = most if report.test else faces(report, layer.layer - 1)
     total = planes * each
     rows = planes * density.nodes * ROWS_A_NODE
+    largest = most * each * min(density.densest_parent(layer.layer), layer.chunks)
     return LayerNeeds(
         layer=layer.layer,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (PARENT_CPU[0] + AROUND_CPU) + total * PARENT_CPU[1],
-        wait_seconds=_waits(layer, queued),
-        memory_gib=_gib(PARENT_BYTES, most * each, layer.chunks, density.densest_parent(layer.layer)),
+        wait_seconds=_waits(layer, queued) + layer.chunks * GETS_A_CHUNK * GET_SECONDS,
+        memory_gib=_gib(PARENT_BYTES[0] + largest * PARENT_BYTES[1]),
         rows=rows,
         row_bytes=rows * PARENT_ROW_BYTES,
         handoff_bytes=faces(report, layer.layer) * pairs_a_voxel(density, layer.layer) * density.handoff_bytes,
@@ -280,14 +301,18 @@ def most_planes(report: PlanReport) -> float:
     return sum(2 * prod(lengths) / length for length in lengths)
 
 
-def _waits(layer: LayerReport, queued: int, read: int = GETS_A_CHUNK, written: int = 1) -> float:
-    """Seconds that all chunks of a layer wait; `queued` parents are published on the way. Each has `read` rounds of
-    reading, and writes to the table `written` times."""
-    each = read * GET_SECONDS + written * WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS
+def _waits(layer: LayerReport, queued: int, written: int = 1) -> float:
+    """Seconds that all chunks of a layer wait, but for what they read; `queued` parents are published on the way.
+    Each writes to the table `written` times."""
+    each = written * WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS
     return layer.chunks * each + layer.transactions * RECORD_SECONDS + queued * (MESSAGE_SECONDS + RECORD_SECONDS)
 
 
-def _gib(memory: tuple[float, float], count: float, chunks: int, densest: float) -> float:
-    """Memory of a machine whose one worker builds the densest of `chunks` of `count` supervoxels or pairs."""
-    fixed, each = memory
-    return (PROCESS_BYTES + fixed + min(densest, chunks) * count * each) / USABLE / (1 << 30)
+def _most(costs: JobCosts, pace: Pace, supervoxels: float) -> float:
+    """Bytes that a job with so many supervoxels takes."""
+    return costs.before + pace.bytes_of(costs.bytes_of(supervoxels))
+
+
+def _gib(most: float) -> float:
+    """Memory of a machine whose one worker builds a chunk that takes so many bytes at most."""
+    return (PROCESS_BYTES + most) / USABLE / (1 << 30)

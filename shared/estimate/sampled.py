@@ -83,6 +83,8 @@ class Sample:
     """The coordinates of the chunks of `measures`, in the same order."""
     largest: Seen | None = None
     """The one of the greatest measure, opened for that: it says nothing of the others."""
+    asked: str = "SAMPLE"
+    """The variable by which it is asked how many are opened."""
 
     @property
     def whole(self) -> bool:

@@ -17,6 +17,7 @@ from shared.doctor.cloud import Answer, Identity, Request, read_answer
 from shared.doctor.grants import grants
 from shared.doctor.jobs import in_registry
 from shared.doctor.place import Place, url
+from shared.memory.log_entries import LogEntries
 
 NUMBER = "123456789012"
 IMAGE = "{region}-docker.pkg.dev/{project}/{prefix}/ingest:0123456789ab"
@@ -43,6 +44,7 @@ class MemoryCloud:
     """Buckets that everybody may read."""
     identity: Identity = field(default_factory=lambda: Identity("me@lab.org", None))
     skew: float = 0.0
+    logged: LogEntries = field(default_factory=LogEntries)
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """As the services answer."""
@@ -61,6 +63,8 @@ class MemoryCloud:
         path, _, query = address.partition("?")
         if path in self.routes:
             return self.routes[path]
+        if path == url("logging", "v2/entries:list"):
+            return self.logged.answer(body or {})
         if path.endswith(":testIamPermissions"):
             return 200, self._granted((body or {}).get("permissions", []))
         if path.endswith("/iam/testPermissions"):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from shared.estimate.measured import Measured
 from shared.estimate.needs import needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices
@@ -47,10 +48,11 @@ class Books:
     totals: Callable[[], Totals | None]
     paused: Callable[[], str]
 
-    def expect(self, checked: Checked, sample: int) -> Kept:
-        """Keeps what the plan says of a dataset, by a look into some of its chunks, as of when its run is begun."""
-        look = look_inside(checked, sample)
-        needed = needs_of_range(checked.report, look.density, look.high)
+    def expect(self, checked: Checked, sample: int, measured: Measured | None = None) -> Kept:
+        """Keeps what the plan says of a dataset, by a look into some of its chunks and by what was `measured` of
+        it, as of when its run is begun."""
+        look = look_inside(checked, sample, measured)
+        needed = needs_of_range(checked.report, look.density, look.high, look.paces)
         kept = Kept.begun(self.record, Expected(needed, operations(checked.report)))
         keep(folder_of(self.progress), kept)
         return kept

@@ -89,7 +89,7 @@ class Checking:
         own.put(VERIFY_NAME, found.encode())
         return found
 
-    def sample(self, count: int) -> Look:
+    def look(self, count: int) -> Look:
         """Looks at so many chunks of each layer of a finished run's table."""
         self._need_finished_table()
         inputs = None if self.record.test else open_written(self.backend, self.record)

@@ -2,21 +2,24 @@
 
 The sizes of up to `MEASURED` edge files are asked for, and `SAMPLE` of these chunks are opened, scattered over all
 of them, with the largest one. They go through the build's own reading and the build of layer 2, so what is counted
-is what a run writes. Invariants: nothing is written; the same files give the same answer; how long it takes does
-not depend on the size of the grid.
+is what a run writes. Where a sample was built for real and kept (`shared.operate.sampling`), what it took comes in
+the place of what is assumed, and what is in it where nothing is opened. Invariants: nothing is written; the same
+files give the same answer; how long it takes does not depend on the size of the grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from math import prod, sqrt
+from math import sqrt
 
 from shared.errors import IngestError
 from shared.estimate.density import Density
-from shared.estimate.needs import ASSUMED, VOXELS_A_SUPERVOXEL
+from shared.estimate.measured import Measured, paces, replaced, voxels
+from shared.estimate.needs import ASSUMED, VOXELS_A_SUPERVOXEL, assumed
+from shared.estimate.pace import NO_PACES, Paces
 from shared.estimate.sampled import Looked, Sample, Seen, looked
 from shared.inputs.edges import edges_name
 from shared.inputs.folder import InputFiles
@@ -43,25 +46,75 @@ class Look:
 
     found: Looked | None = None
     remarks: tuple[str, ...] = ()
+    without: Density = ASSUMED
+    """The density where nothing was found."""
+    paces: Paces = field(default_factory=lambda: NO_PACES)
+    """What was measured of layers."""
 
     @property
     def density(self) -> Density:
         """The density to reckon with."""
-        return self.found.middle if self.found else ASSUMED
+        return self.found.middle if self.found else self.without
 
     @property
     def high(self) -> Density:
         """The density at the upper end of its range, to choose machines by."""
-        return self.found.high if self.found else ASSUMED
+        return self.found.high if self.found else self.without
 
 
-def look_inside(checked: Checked, count: int = SAMPLE) -> Look:
-    """Opens `count` chunks of a plan that has passed its checks; 0 opens none."""
+def look_inside(checked: Checked, count: int = SAMPLE, kept: Measured | None = None) -> Look:
+    """Opens `count` chunks of a plan that has passed its checks; 0 opens none. `kept` is what was measured."""
+    if kept is None:
+        return _looked(checked, count)
+    look = None
+    if not count or checked.input.segmentation is not None:
+        look = _of_kept(checked, kept)
+    look = look or _looked(checked, count)
+    found = paces(checked.report, kept)
+    return replace(look, remarks=(*look.remarks, *replaced(kept, found)), paces=found)
+
+
+def chunks_to_sample(checked: Checked, count: int) -> list[Chunk]:
+    """So many chunks of layer 2, scattered: the first of those that a plan looks into."""
+    return _population(checked).chunks[:count]
+
+
+def _of_kept(checked: Checked, kept: Measured) -> Look | None:
+    """What the chunks of a kept sample say, without opening any; None where it has none that are in the plan."""
+    report, population = checked.report, _population(checked)
+    seen = [
+        replace(one, measure=float(voxels(report, chunk)))
+        for chunk, one in kept.seen
+        if Chunk(2, *chunk) in checked.plan
+    ]
+    if not seen:
+        cuts = kept.of(1)
+        there = sum(voxels(report, job.chunk) for job in cuts)
+        found = sum(job.supervoxels for job in cuts)
+        if not found:
+            return None
+        told = "only cuts were sampled: supervoxels are theirs, and what joins them is assumed"
+        return Look(without=assumed(found / there), remarks=(told,))
+    sample = Sample(
+        chunks=checked.plan.total(2),
+        filled=population.filled,
+        filled_error=population.error,
+        measures=[float(voxels(checked.report, chunk.coords)) for chunk in population.chunks],
+        places=[chunk.coords for chunk in population.chunks],
+        by_size=False,
+        seen=seen,
+        asked="N",
+    )
+    looked_into = looked(report, sample)
+    return None if looked_into is None else Look(looked_into)
+
+
+def _looked(checked: Checked, count: int) -> Look:
     if not count:
         return Look(remarks=(f"no file was opened, as SAMPLE=0 says; {_ASSUMPTION}",))
     if checked.input.segmentation is not None:
         told = "the supervoxels of a segmentation are known once it is cut, so none of it was looked at"
-        return Look(remarks=(f"{told}; {_ASSUMPTION}",))
+        return Look(remarks=(f"{told}; {_ASSUMPTION}. make sample cuts some",))
     try:
         return _look(checked, count)
     except IngestError as error:
@@ -82,7 +135,7 @@ def _look(checked: Checked, count: int) -> Look:
     if not population.chunks:
         return Look(remarks=(f"there is no edge file to look into; {_ASSUMPTION}",))
     sizes = _sizes(files, population.chunks) if files and count < len(population.chunks) else {}
-    measures = sizes or {chunk: float(_voxels(checked, chunk)) for chunk in population.chunks}
+    measures = sizes or {chunk: float(voxels(checked.report, chunk.coords)) for chunk in population.chunks}
     opened = population.chunks[:count]
     largest = max(measures, key=lambda chunk: (measures[chunk], chunk)) if sizes else opened[0]
     read = list(dict.fromkeys([*opened, largest]))
@@ -163,8 +216,3 @@ def _sizes(files: InputFiles, chunks: list[Chunk]) -> Mapping[Chunk, float]:
     if len(found) < len(names) or not all(found.values()):
         return {}
     return {names[name]: float(size) for name, size in found.items()}
-
-
-def _voxels(checked: Checked, chunk: Chunk) -> int:
-    sides = zip(chunk.coords, checked.dataset.graph_config.CHUNK_SIZE, checked.volume.size, strict=True)
-    return prod(min(length, size - at * length) for at, length, size in sides)

@@ -116,13 +116,19 @@ class VoxelVolume:
         """Stores the voxels of a chunk, (x, y, z), from its lower corner on, which is that of a block."""
         meta = self._volume.meta
         folder, part = meta.key(self.mip), meta.compressed_segmentation_block_size(self.mip)
-        files = [
-            {"path": f"{folder}/{name}", "content": _stored(block, part)}
-            for name, block in _blocks(low, voxels, tuple(map(int, meta.chunk_size(self.mip))))
-        ]
+        blocks = packed_blocks(low, voxels, tuple(map(int, meta.chunk_size(self.mip))), part)
+        files = [{"path": f"{folder}/{name}", "content": content} for name, content in blocks]
         how = {"compress": COMPRESSION, "content_type": "application/octet-stream", "cache_control": CACHED}
         for some in at_once(meta.cloudpath, files):
             files_below(meta.cloudpath).puts(some, raw=True, **how)
+
+
+def packed_blocks(
+    low: Triple, voxels: Voxels, stored: Sequence[int], part: Sequence[int] = (8, 8, 8)
+) -> Iterator[tuple[str, bytes]]:
+    """The objects of a chunk's voxels, from its lower corner on, by name: blocks of `stored` voxels, as bytes;
+    `part` are the voxels of a part of a block in compressed_segmentation, which is 8 along each axis here."""
+    return ((name, _stored(block, part)) for name, block in _blocks(low, voxels, stored))
 
 
 def _blocks(low: Triple, voxels: Voxels, stored: Sequence[int]) -> Iterator[tuple[str, Voxels]]:

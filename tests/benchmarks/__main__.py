@@ -18,11 +18,14 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, tables
+from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, samples, tables
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
-NAMES = ("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "queue", "coordination")
+NAMES = (
+    *("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "queue", "coordination"),
+    "sample",
+)
 
 
 @contextmanager
@@ -68,7 +71,7 @@ def main(
     total: int,
 ) -> None:
     """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, lanes, queue,
-    coordination."""
+    coordination, sample."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
     def write() -> dict[str, Any]:
@@ -102,6 +105,7 @@ def main(
         "lanes": lambda: lanes.measure(check(dataset, "bench", False, 3), (1, 2, 4, 8)),
         "queue": queue,
         "coordination": coordinate,
+        "sample": lambda: samples.measure(REPOSITORY / "build" / "bench" / "sample"),
     }
     for name in names or NAMES:
         load = os.getloadavg()[0]

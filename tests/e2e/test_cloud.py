@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -16,16 +17,19 @@ from pathlib import Path
 import pytest
 
 from functions.registry import read_progress
+from jobs import samples
 from jobs.local.cloudrun_server import JobsServer
 from jobs.local.executions import LocalExecutor
 from jobs.paths import REPOSITORY
 from shared.dispatch.fleet import FLEETS_NAME, Fleet, encode_fleets
 from shared.dispatch.round import one_round, read_fleets
 from shared.environment import Environment
+from shared.estimate.measured import Measured
 from shared.exit_codes import Exit
 from shared.files import CloudFilesStorage
 from shared.gcp.backend import GoogleBackend
 from shared.gcp.cloudrun.messages import JobSpec
+from shared.gcp.doctor.trials import FirestoreNotes
 from shared.gcp.pubsub.queue import create_topics
 from shared.run.registry import Registry
 from tests.e2e.conftest import SECONDS, Run
@@ -132,6 +136,33 @@ def test_interrupted_run_goes_on(project: Project, example: Path) -> None:
     assert paused.returncode == 0, paused
     resumed = project.run("resume", "--graph", project.graph)
     assert resumed.returncode == 0 and "make status" in resumed.stdout, resumed
+
+
+def test_sample(project: Project, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks are built by a task of layer 2's Job, told what by a document, and what they took comes back in
+    another; a plan reckons with it, how long inputs are waited for included. Nothing is left in the database."""
+    monkeypatch.setattr(samples, "SAMPLES", tmp_path / "samples")
+    done = project.run("sample", few / "dataset.yml", "--count", "3")
+    assert done.returncode == 0, done
+    assert "building 3 chunks in a task of" in done.stdout and "with 1 CPU and 2 GiB" in done.stdout
+    sample = Measured.read(json.loads((tmp_path / "samples" / "dataset.json").read_text()))
+    assert sample.inside and len(sample.jobs) == len(sample.seen) == 3 and not sample.failed
+    assert all(job.cpu_seconds > 0 and job.grown_bytes is not None for job in sample.jobs)
+    planned = project.run("plan", few / "dataset.yml")
+    assert f"in a task of {project.fleets()[0].name}" in planned.stdout and "for its inputs" in planned.stdout
+    notes = FirestoreNotes(GoogleBackend(Environment.read(project.variables)).endpoints)
+    (execution,) = project.executor.executions(project.fleets()[0].job)
+    name = project.executor.job(execution.job)
+    assert execution.succeeded == 1 and name.args[0] == "--processes"
+    project.scratch.delete([FLEETS_NAME])
+    refused = project.run("sample", few / "dataset.yml")
+    assert refused.returncode == Exit.REFUSED and "make deploy" in refused.stderr
+    # A task that finds nothing to build was started before.
+    project.executor.run(JobSpec(project.fleets()[0].job, ("--sample", "again")))
+    until = time.monotonic() + SECONDS
+    while not (left := notes.take("again", 1)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert "for want of memory" in left[0]["error"]
 
 
 def nothing_deployed(project: Project) -> None:

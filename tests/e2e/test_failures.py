@@ -82,7 +82,8 @@ def interrupted(operator: Operator, dataset: Path, variables: dict[str, str], do
 def test_failed_replayed_discarded(
     operator: Operator, variables: dict[str, str], few: Path, tmp_path: Path
 ) -> None:
-    """Damaged files are listed, given up, taken back and replayed when mended; the table is as it has to be."""
+    """Damaged files are listed, given up, taken back and replayed when mended; the table is as it has to be, and
+    the log has each attempt in order."""
     folder = tmp_path / "copy"
     shutil.copytree(few, folder)
     dataset = folder / "dataset.yml"
@@ -105,6 +106,9 @@ def test_failed_replayed_discarded(
     one = operator("failed", "--chunk", "2 1 1 1").stdout
     assert "Traceback" in one and "edges_1_1_1.proto.zst" in one and str(OTHER) not in one
     assert operator("failed", "--chunk", "2 0 0 0").returncode == Exit.REFUSED
+    logged = operator("logs", "2 1 1 1").stdout
+    assert "chunk.failed" in logged and "| Traceback" in logged and "edges_1_1_1.proto.zst" in logged
+    assert "chunk.done" not in logged and "chunk.done" in operator("logs", "2 0 0 0").stdout
 
     dry = operator("replay", "--dry-run")
     assert "would queue 2 chunks" in dry.stdout and operator.failed() == found
@@ -127,6 +131,9 @@ def test_failed_replayed_discarded(
     assert "queued 1 chunks" in operator("replay", "--chunk", "2/7_2_1").stdout
     assert operator("resume").returncode == 0
     assert operator.failed() == {}
+    lines = json.loads(operator("logs", "2/1_1_1", "--json").stdout)["lines"]
+    assert lines[0]["message"] == Event.CHUNK_FAILED and Event.CHUNK_DONE in [line["message"] for line in lines]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
     run = opened(variables, operator.graph)
     assert rows(run.table) == rows(in_memory(run))
 

@@ -54,7 +54,8 @@ class Situation:
 
 def situations() -> list[Situation]:
     """All rows."""
-    groups = (no_services, hosts, names, graphs, streams, permissions, damaged, limits, datasets, odd, refused)
+    around = (no_services, hosts, names, graphs, streams, permissions, damaged, limits, datasets, odd, refused)
+    groups = (*around, logs, samples)
     return [row for group in groups for row in group()]
 
 
@@ -307,6 +308,59 @@ def limits() -> Iterator[Situation]:
     at = {"limits": {"RLIMIT_FSIZE": 0}, "environ": NO_EMULATORS, "streams": {"stdout": "/dev/null"}}
     example = ("{place}/x", "--grid", "1", "1", "1", "--chunk-size", "8", "8", "8")
     yield Situation("no file may grow: example", example, Exit.FILES, program="jobs.example", **at)
+
+
+def _log(place: Path) -> None:
+    file = place / "local" / "logs" / "g" / "g-1-0.log"
+    file.parent.mkdir(parents=True)
+    file.write_text("no line for everyone")
+    file.chmod(0o000)
+
+
+def logs() -> Iterator[Situation]:
+    """Logs are there without any emulator."""
+    command = ("logs", "2/0_0_0", *GRAPH)
+    yield Situation("logs: no run", command, Exit.REFUSED, "there is no run of graph 'g'")
+    yield Situation("logs: no logs", (*command, "--all"), Exit.OK, "there is no folder")
+    yield Situation("logs: unsafe graph", (*command[:2], "--graph", "../g"), Exit.REFUSED, "is no graph's name")
+    yield Situation("logs: no chunk", ("logs", "2 0", *GRAPH), Exit.REFUSED, "is no chunk")
+    yield Situation("logs: names", command, Exit.REFUSED, "it should look", environ={"INGEST_PREFIX": "a b"})
+    at: dict[str, Any] = {"nobody": True, "prepare": _log}
+    yield Situation("logs: unreadable log", (*command, "--all"), Exit.OK, "cannot be read to its end", **at)
+    scratch: dict[str, Any] = {"environ": {"INGEST_SCRATCH": "{place}/scratch"}}
+    yield Situation("logs: record half", command, Exit.REFUSED, "g/run.json", prepare=_record(b'{"x'), **scratch)
+    scratch = {"environ": {"INGEST_SCRATCH": "{place}/ro"}, "nobody": True, "prepare": _unreadable}
+    yield Situation("logs: unreadable scratch", command, Exit.FILES, "run.json cannot be read", **scratch)
+    project = {"INGEST_PROJECT": "my-project", "INGEST_SCRATCH": "{place}/scratch", **SERVED}
+    says = "in no Cloud Logging"
+    yield Situation("logs: emulators for a project", (*command, "--all"), Exit.REFUSED, says, environ=project)
+
+
+def _kept(content: bytes) -> Prepare:
+    def prepare(place: Path) -> None:
+        file = place / "local" / "samples" / "small.json"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+
+    return prepare
+
+
+def samples() -> Iterator[Situation]:
+    """What is measured is kept, and a kept one is no matter of a plan's success."""
+    command = ("sample", "{dataset}", "--count", "1")
+    yield Situation("sample: kept", command, Exit.OK, "reckon with it from now on")
+    yield Situation("sample: none", (*command[:3], "0"), Exit.REFUSED, "--count")
+    yield Situation("sample: gone", ("sample", "gone.yml"), Exit.REFUSED, "there is no such file in")
+    at: dict[str, Any] = {"nobody": True, "prepare": _read_only, "local": "{place}/ro/local"}
+    yield Situation("sample: read-only", command, Exit.REFUSED, "what was measured is printed above", **at)
+    environ = {"INGEST_PROJECT": "my-project", "INGEST_SCRATCH": "{place}/scratch", **SERVED}
+    yield Situation(
+        "sample: nothing is deployed", command, Exit.REFUSED, "which no task in the cloud", environ=environ
+    )
+    for kind, content in {"half": b'{"version"', "empty": b"", "a list": b"[]", "deep": b"[" * 100_000}.items():
+        plan = ("plan", "{dataset}", "--sample", "0")
+        prepare = _kept(content)
+        yield Situation(f"kept sample {kind}: plan", plan, Exit.OK, "so nothing of it is", prepare=prepare)
 
 
 def datasets() -> Iterator[Situation]:

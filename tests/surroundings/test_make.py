@@ -98,6 +98,7 @@ RUN = {
     "reset": [],
     "upgrade": [],
     "failed": [],
+    "logs": ["CHUNK=2 0 0 0"],
     "replay": [],
     "discard": ["LAYER=2"],
     "pause": [],
@@ -126,6 +127,7 @@ HOSTILE = {
             "YES",
             "ALL",
             "REPLACE",
+            "SAMPLE",
         ),
         *(
             "REGION",
@@ -257,7 +259,7 @@ def test_an_option_for_a_name(make: Checkout) -> None:
     assert made.code == 2 and "begins with a hyphen" in made.text and made.calls == []
 
 
-@pytest.mark.parametrize("target", ["ingest", "plan", "tfvars"])
+@pytest.mark.parametrize("target", ["ingest", "plan", "sample", "tfvars"])
 def test_no_dataset(make: Checkout, target: str) -> None:
     """No dataset is a default: what is not said is asked for."""
     made = make(target, INGEST_GRAPH="g")

@@ -94,13 +94,16 @@ def _become(request: dict[str, Any]) -> None:
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
     import jobs.commands.down
+    import jobs.commands.logs
     import jobs.console
     import jobs.local.cloudrun
     import jobs.local.given
+    import jobs.samples
 
     local = Path(request["local"])
-    for module in (jobs.console, jobs.commands.down, jobs.local.cloudrun):
+    for module in (jobs.console, jobs.commands.down, jobs.commands.logs, jobs.local.cloudrun):
         module.LOCAL = local  # type: ignore[attr-defined]
+    jobs.samples.SAMPLES = local / "samples"
     jobs.local.given.need_answers.__defaults__ = (request["answer_seconds"],)
     for name in request["ignored"]:
         signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -42,6 +42,7 @@ ALLOWED = {
     | {"plan", "estimate", "voxels", "inputs", "ranges", "table", "tables", "chunks", "run", "work", "verify"},
     "dispatch": BASE | {"plan", "run", "operate"},
     "doctor": BASE,
+    "logbook": BASE | {"plan", "doctor"},
     "files": BASE,
     "ranges": BASE | {"inputs", "files"},
     "memory": BASE | {"plan", "inputs", "table", "run", "dispatch", "files", "ranges", "doctor"},

@@ -104,7 +104,7 @@ def test_machines_are_chosen_by_the_upper_end(file: Path, monkeypatch: pytest.Mo
     is as asked for."""
     asked: list[int] = []
 
-    def look(_checked: object, count: int) -> Look:
+    def look(_checked: object, count: int, _kept: object) -> Look:
         asked.append(count)
         return Look(cast(Looked, SimpleNamespace(high=replace(ASSUMED, supervoxels=1.0))))
 

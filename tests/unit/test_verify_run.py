@@ -129,15 +129,15 @@ def test_sampling() -> None:
     seen."""
     _, run, memory = finished()
     plan = run.record.plan
-    assert run.sample(3).violation_count == 0
-    whole = run.sample(1000)
+    assert run.look(3).violation_count == 0
+    whole = run.look(1000)
     assert [(one.layer, one.looked, one.unseen) for one in whole.layers] == [
         (layer, plan.total(layer), 0.0) for layer in plan.graph_layers
     ]
-    assert run.sample(2).layers[0].unseen == pytest.approx(1 - 0.05**0.5)
+    assert run.look(2).layers[0].unseen == pytest.approx(1 - 0.05**0.5)
     table = Damager(plan, memory.table._rows)
     for seed in range(30):
         name = table.damage(Random(seed))
         if name in ("lose_a_row", "another_parent", "garbage"):
-            assert run.sample(1000).violation_count > 0, seed
+            assert run.look(1000).violation_count > 0, seed
         table.undo()

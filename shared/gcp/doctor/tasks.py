@@ -1,4 +1,4 @@
-"""Tasks of a Cloud Run Job that look around instead of working, by the service's own client."""
+"""Tasks of a Cloud Run Job that look around, or build a sample, instead of working, by the service's own client."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class LookingTasks:
         endpoints: Endpoints,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
+        seconds: float = SECONDS,
     ) -> None:
         self._endpoints = endpoints
+        self._seconds = seconds
         self._clock = clock
         self._wait = wait
 
@@ -45,7 +47,7 @@ class LookingTasks:
                 name = started.metadata.name
                 while True:
                     found = executions.get_execution(name=name, timeout=60.0)
-                    if found.completion_time or self._clock() - began > SECONDS:
+                    if found.completion_time or self._clock() - began > self._seconds:
                         return self._execution(found, self._clock() - began)
                     self._wait(POLL_SECONDS)
         finally:
