@@ -104,6 +104,11 @@ class _Planner:
             for node in self._wrong(chunk, scan):
                 self.remove.add(b"%020d" % node)
                 self._rewrite(chunk, node)
+            low, high = map(int, keys)
+            for node in {made for made in self.columns(chunk) if low <= made < high}.difference(
+                scan.nodes.tolist()
+            ):
+                self._rewrite(chunk, node)  # a lost row has cells of several jobs
 
     @property
     def _time(self) -> int:

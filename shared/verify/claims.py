@@ -42,6 +42,8 @@ def claim(plan: Plan, layer: int, own: NodeRows, waiting: Frontier, findings: Fi
     twice = np.append(np.zeros(min(1, len(child)), bool), child[1:] == child[:-1])
     good = known & ~twice
     findings.pairs(parent[~good], child[~good], "lists the child {}, which names another parent or none")
+    # A row that is lost is written by all jobs from its own chunk's to this one's.
+    findings.mend(child[~good])
     claimers = np.zeros(len(waiting.nodes), np.uint64)
     claimers[at[good]] = parent[good]
     claimed = claimers != 0

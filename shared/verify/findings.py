@@ -38,7 +38,7 @@ class Findings:
             self.violations.append(f"row {key}: {reason}")
         self.chunks.add(self.chunk)
         if key.isdigit() and len(key) == 20 and int(key) < 1 << 64:
-            self._mend(np.array([int(key)], np.uint64))
+            self.mend(np.array([int(key)], np.uint64))
 
     def each(self, nodes: Ids, reason: str) -> None:
         """Notes a violation of each distinct one of these nodes."""
@@ -49,7 +49,7 @@ class Findings:
             self.violations.append(f"row {node:020d}: {reason}")
         self.count += len(distinct)
         self.chunks.add(self.chunk)
-        self._mend(distinct)
+        self.mend(distinct)
 
     def pairs(self, nodes: Ids, others: Ids, reason: str) -> None:
         """Notes a violation of each of these nodes, with what stands in the place of {} in the reason."""
@@ -60,21 +60,22 @@ class Findings:
             self.violations.append(f"row {node:020d}: {reason.format(other)}")
         self.count += len(nodes)
         self.chunks.add(self.chunk)
-        self._mend(np.unique(nodes))
+        self.mend(np.unique(nodes))
 
-    def _mend(self, nodes: Ids) -> None:
-        """Notes the chunks between those of the nodes and this one: their jobs write cells of these rows."""
-        grid, ids = self.plan.grid, self.plan.ids
+    def mend(self, nodes: Ids) -> None:
+        """Notes the chunks from those of the nodes up to this one: their jobs write cells of these rows. Nodes that
+        are not of this chunk, or of one below it, count for nothing."""
+        grid, ids, top = self.plan.grid, self.plan.ids, self.chunk
         layers = ids.layers(nodes)
         for layer in np.unique(layers).tolist():
-            if not 1 <= layer < grid.layer_count:
+            if not 1 <= layer < grid.layer_count or layer > top.layer:
                 continue
-            for x, y, z in np.unique(ids.coords(nodes[layers == layer], layer), axis=0).tolist():
+            coords = ids.coords(nodes[layers == layer], layer)
+            here = (coords >> top.layer - max(layer, 2) == np.array(top.coords)).all(axis=1)
+            for x, y, z in np.unique(coords[here], axis=0).tolist():
                 at = Chunk(max(layer, 2), x, y, z)
-                while at in grid and at not in self.chunks:
+                while at in grid and at.layer < top.layer:
                     self.chunks.add(at)
-                    if at.layer >= self.chunk.layer:
-                        break
                     at = parent(at)
 
     def encode(self) -> bytes:
