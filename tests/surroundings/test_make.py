@@ -94,6 +94,7 @@ def make(tmp_path: Path) -> Checkout:
 RUN = {
     "status": [],
     "verify": [],
+    "repair": [],
     "resume": [],
     "reset": [],
     "upgrade": [],
@@ -128,6 +129,8 @@ HOSTILE = {
             "ALL",
             "REPLACE",
             "SAMPLE",
+            "VERIFY",
+            "QUEUE",
         ),
         *(
             "REGION",
