@@ -3,7 +3,7 @@
 # as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
 SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE VERIFY QUEUE SAMPLE
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE VERIFY QUEUE SAMPLE PORT
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
 # make itself would take a $ for a variable of its own, and the shell ends a command with a line; no value needs them.
@@ -53,7 +53,7 @@ DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter 
 RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan sample doctor status cost runs verify repair show layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan sample doctor status page report cost runs verify repair show view layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -67,7 +67,12 @@ endif
 	@sh jobs/local/install.sh requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+# What only looking at things in a browser needs; workers and the image do without it.
+.venv/look.stamp: requirements-look.txt .venv/run.stamp
+	@sh jobs/local/install.sh requirements-look.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/look.stamp
 	@sh jobs/local/install.sh requirements-dev.txt
 	@touch $@
 
@@ -104,6 +109,12 @@ doctor: .venv/run.stamp  ## look at all that a run needs in PROJECT, and say wha
 status: .venv/run.stamp  ## how far GRAPH is (JSON=1)
 	@$(CLI) status $(call flag,$(JSON),--json)
 
+page: .venv/look.stamp  ## show GRAPH's run in a browser of this machine: a map of its chunks, failures (PORT=n)
+	@$(CLI) page $(call option,$(PORT),--port)
+
+report: .venv/run.stamp  ## write what GRAPH's run came to as one page to keep: build/reports/GRAPH.html
+	@$(CLI) report
+
 cost: .venv/run.stamp  ## what GRAPH took beside what its plan said, a line a layer and service (JSON=1)
 	@$(CLI) cost $(call flag,$(JSON),--json)
 
@@ -118,6 +129,9 @@ repair: .venv/run.stamp  ## build again what verify found damaged in GRAPH, and 
 
 show: .venv/run.stamp  ## NODE's parents, children and edges
 	@$(CLI) show $(call quoted,$(NODE))
+
+view: .venv/look.stamp  ## GRAPH in Neuroglancer, coloured by root (NODE=id, LAYER=n, PORT=n)
+	@$(CLI) view $(call option,$(NODE),--node) $(call option,$(LAYER),--layer) $(call option,$(PORT),--port)
 
 layer: .venv/run.stamp  ## build layer N of GRAPH, for auto_queue_parents: false
 	@$(CLI) layer $(call quoted,$(N))
@@ -208,12 +222,21 @@ check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs b
 	@$(LINT)
 	@$(TESTS) tests/unit tests/property
 
-test: .venv/dev.stamp  ## lint, types and all tests (COVERAGE=1: which lines none of them runs)
+# A browser for its tests; only CI has it installed where it is missing.
+.PHONY: browser
+browser:
+	@sh jobs/local/browser.sh
+
+test: .venv/dev.stamp browser  ## lint, types and all tests (COVERAGE=1: which lines none of them runs)
 	@$(LINT)
 	@$(TESTS) $(call flag,$(COVERAGE),--cov --cov-report=term-missing:skip-covered --cov-report=html:build/coverage)
 
 bench: .venv/dev.stamp build/example/truth.npz  ## measure speed on the example; build/bench.json
 	@$(PYTHON) -m tests.benchmarks
+
+.PHONY: screenshots
+screenshots: .venv/dev.stamp build/example/truth.npz  ## take the pictures of the documents anew, with Chromium
+	@$(PYTHON) -m tests.browser.screenshots
 
 soak: .venv/dev.stamp  ## run after run with killed workers and broken connections (MINUTES=60)
 	@$(PYTHON) -m tests.faults.soak $(call quoted,$(or $(MINUTES),60))

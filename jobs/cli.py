@@ -20,12 +20,15 @@ with entry.importing(__name__):
     from jobs.commands.failures import discard, failed, replay
     from jobs.commands.ingest import ingest, layer
     from jobs.commands.logs import logs as logs_command
+    from jobs.commands.page import page
     from jobs.commands.plan import plan
+    from jobs.commands.report import report
     from jobs.commands.sample import sample
     from jobs.commands.show import show
     from jobs.commands.status import status
     from jobs.commands.upgrade import upgrade
     from jobs.commands.verify import repair, verify
+    from jobs.commands.view import view
     from jobs.console import Ended
     from jobs.local import emulator_guard
     from jobs.program import ProgramGroup, ended
@@ -43,8 +46,8 @@ def cli() -> None:
 
 
 for command in (
-    *(ingest, plan, sample, status, verify, show, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, logs_command, replay, discard, pause, resume, repair, cost, runs, completion),
+    *(ingest, plan, sample, status, verify, show, view, layer, chunk, chunk_local, reset, upgrade, down, doctor),
+    *(failed, logs_command, replay, discard, pause, resume, repair, page, report, cost, runs, completion),
 ):
     cli.add_command(command)
 

@@ -16,3 +16,6 @@ LOCAL = REPOSITORY / "build" / "local"
 
 PRICES = REPOSITORY / "configs" / "prices.yml"
 """List prices, for bills."""
+
+REPORTS = REPOSITORY / "build" / "reports"
+"""What runs came to, a page a graph."""

@@ -8,6 +8,7 @@ accident. What is made once for some files is made in one process. What this mac
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,11 +20,12 @@ import tests.examples  # noqa: F401  # the profiles, before any test asks for th
 from jobs.example import ExampleParams, make_example
 from jobs.local import emulators as manager
 from jobs.local.processes import locked
+from jobs.paths import REPORTS
 from shared.errors import IngestError
 from tests.lacking import lacks, summary
 
-TOGETHER = ("functions", "image", "terraform", "walk")
-"""Folders whose files share what takes long to make: environments, the image, Terraform's plans, a deployment."""
+TOGETHER = ("browser", "functions", "image", "terraform", "walk")
+"""Folders whose files share what takes long to make: a browser, environments, the image, plans, a deployment."""
 
 APART = ("e2e/test_failures.py", "e2e/test_ingest.py", "e2e/test_raw.py", "faults/test_worker_process.py")
 """Files whose tests share nothing and take long, so that each goes where there is time for it."""
@@ -41,6 +43,9 @@ FIRST = (
 )
 LAST = ("property", "unit")
 """What takes long is begun first, and small files last: so two processes are done at about the same time."""
+
+NAMED_BY_TESTS = re.compile("g[0-9a-f]{12}")
+"""Graphs of tests, whose runs leave their reports where those of people are."""
 
 PLACE = pytest.StashKey[Path]()
 """The folder of what this run of tests shares, the same one in each process that tests."""
@@ -86,6 +91,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and PLACE in config.stash:
         manager.stop(config.stash[PLACE] / "emulators")
         shutil.rmtree(config.stash[PLACE], ignore_errors=True)
+        for path in REPORTS.glob("*.html"):
+            if NAMED_BY_TESTS.fullmatch(path.stem):
+                path.unlink(missing_ok=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

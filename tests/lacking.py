@@ -22,9 +22,9 @@ import pytest
 IN_CI = os.environ.get("CI") == "true"
 """Whether nothing may be left out, but for the kinds of things that MAY_LACK names."""
 
-KINDS = ("emulators", "image", "mounts", "packages", "terraform")
-"""What machines lack: emulators (or java), a way to build images, mounts of one's own, a way to PyPI, and Terraform
-or its providers."""
+KINDS = ("browser", "emulators", "image", "mounts", "packages", "terraform")
+"""What machines lack: Chromium with its driver, emulators (or java), a way to build images, mounts of one's own, a
+way to PyPI, and Terraform or its providers."""
 
 _NO_WAY = re.compile(
     r"could not connect to|failed to request discovery|no such host|failure in name resolution|failure resolving"

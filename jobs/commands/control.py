@@ -20,6 +20,7 @@ from jobs.console import (
     yes_option,
 )
 from jobs.deployed import dispatch_now
+from jobs.keeping import keep_report, settle
 from jobs.output import say
 from shared.operate.run import Run
 from shared.timestamps import now
@@ -57,7 +58,9 @@ def resume(graph: str, workers: int, truth: Path | None) -> None:
     if not run.finished:
         say(f"what is ready is done; parents wait for: make layer N=LAYER {run.where}")
         return
+    settled = settle(run)
     if run.record.prepare:
+        keep_report(run, settled)
         say_prepared(run)
         return
     if run.record.verifies or run.record.verified:
@@ -65,7 +68,10 @@ def resume(graph: str, workers: int, truth: Path | None) -> None:
         show_report(run, run.verification())
         return
     show_layers(run)
-    show_verification(run, truth)
+    try:
+        show_verification(run, truth)
+    finally:
+        keep_report(run, settled)
 
 
 @command("reset")

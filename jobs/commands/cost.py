@@ -12,8 +12,9 @@ from shared.dispatch.round import read_fleets
 from shared.estimate.prices import load_prices
 from shared.estimate.spent import layer_rows
 from shared.gcp.backend import GoogleBackend
+from shared.operate.all_runs import all_runs
 from shared.operate.books import Settled
-from shared.operate.kept import Kept, all_kept, folder_of
+from shared.operate.kept import Kept, folder_of
 from shared.operate.run import Run
 from shared.timestamps import duration
 
@@ -96,7 +97,8 @@ def _as_json(settled: Settled) -> dict[str, object]:
         "layers": [dataclasses.asdict(layer) for layer in settled.account.layers],
         "expected": expected and expected.as_json(),
         "services": [
-            dict(zip(("service", "what", "plan", "took"), row, strict=True)) for row in settled.cost.as_rows()[1:]
+            {"service": service, "what": what, "usd_plan": plan, "usd": took}
+            for (service, what), (plan, took) in settled.cost.lines().items()
         ],
     }
 
@@ -106,19 +108,17 @@ def _as_json(settled: Settled) -> dict[str, object]:
 def runs(as_json: bool) -> None:
     """Print all runs that are known here, the newest first, with their sizes, hours, cost and results."""
     backend = running_backend()
-    folder = folder_of(backend)
-    found, unreadable = all_kept(folder)
+    found, unreadable = all_runs(backend, load_prices(PRICES))
     if as_json:
         put_json([_plain(kept) for kept in found])
         return
     for name in unreadable:
-        say(f"{folder.folder}/{name} cannot be read, and is left out")
+        say(f"{folder_of(backend).folder}/{name} cannot be read, and is left out")
     if not found:
         say(f"no run is known below {backend.scratch}; begin one with: make ingest DATASET=x")
         return
     heading = ("graph", "run", "begun", "schema", "chunks", "supervoxels", "roots", "took", "$ plan", "$", "result")
     put_rows([heading, *map(_row, found)], texts=(0, 1, 2, 10))
-    say("a run's line is as of its end, or of the last: make cost GRAPH=…")
 
 
 def _plain(kept: Kept) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -22,13 +21,11 @@ from jobs.console import (
     workers_option,
 )
 from jobs.deployed import check_deployed
+from jobs.keeping import keep, keep_report, settle
 from jobs.local.emulators import EmulatorsMissing
 from jobs.output import say
-from jobs.paths import PRICES
 from jobs.samples import kept
-from shared.classify import Kind
-from shared.errors import IngestError, StateError
-from shared.estimate.prices import load_prices
+from shared.errors import StateError
 from shared.gcp.backend import GoogleBackend
 from shared.memory.backend import MemoryBackend
 from shared.operate.begin import begin, find
@@ -81,7 +78,7 @@ def ingest(
     if run is None:
         truth_path = str(truth.absolute()) if truth else None
         run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only, verified=verified)
-        _keep(run, lambda: run.books.expect(checked, SAMPLE, kept(path, checked).sample))
+        keep(run, "what the plan says", lambda: run.books.expect(checked, SAMPLE, kept(path, checked).sample))
         if checked.input.source is not None:
             for name, value in checked.input_rows():
                 say(f"{name}: {value}")
@@ -113,21 +110,12 @@ def _cuts(run: Run) -> str:
     return ", after their tables" if run.record.plan.tables else ", the cuts"
 
 
-def _keep(run: Run, note: Callable[[], object]) -> None:
-    """Notes something in the books of a run, which nothing waits for; says so where that cannot be done now."""
-    try:
-        note()
-    except Exception as error:
-        if not isinstance(error, IngestError) and run.backend.classify(error) is not Kind.OUTAGE:
-            raise
-        say(f"not kept for make runs: {error}")
-
-
 def _build(run: Run, workers: int, truth: Path | None) -> None:
     """Stays until the run is done, and says what it came to."""
     work_until_done(run, workers)
-    _keep(run, lambda: run.books.settle(load_prices(PRICES)))
+    settled = settle(run)
     if run.record.prepare:
+        keep_report(run, settled)
         say_prepared(run)
         return
     fed = run.record.plan.fed
@@ -138,10 +126,13 @@ def _build(run: Run, workers: int, truth: Path | None) -> None:
             say(f"layer {fed} is done; parents wait for: make layer N={fed + 1} {run.where}")
         return
     show_layers(run)
-    if run.record.verified:
-        show_report(run, run.verification())
-    elif run.backend.project is None:
-        show_verification(run, truth)
+    try:
+        if run.record.verified:
+            show_report(run, run.verification())
+        elif run.backend.project is None:
+            show_verification(run, truth)
+    finally:
+        keep_report(run, settled)
     _say_next(run)
 
 

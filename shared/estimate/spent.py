@@ -73,13 +73,17 @@ class Cost:
     expected: Bill | None
     taken: Bill
 
-    def as_rows(self) -> list[tuple[str, ...]]:
-        """A line for each service and what it does, with both sums, and its heading first."""
+    def lines(self) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+        """For each service and what it does the dollars of the plan and those that it took; None for unknown."""
         lines: dict[tuple[str, str], list[float | None]] = {}
         for side, one in enumerate((self.expected, self.taken)):
             for line in one.lines if one else ():
                 lines.setdefault((line.service, line.what), [None, None])[side] = line.usd
-        rows = [(service, what, _usd(plan), _usd(took)) for (service, what), (plan, took) in lines.items()]
+        return {key: (plan, took) for key, (plan, took) in lines.items()}
+
+    def as_rows(self) -> list[tuple[str, ...]]:
+        """The lines for people, with both sums, and their heading first."""
+        rows = [(service, what, _usd(plan), _usd(took)) for (service, what), (plan, took) in self.lines().items()]
         total = self.expected.total if self.expected else None
         return [("service", "what", "$ plan", "$ took"), *rows, ("total", "", _usd(total), _usd(self.taken.total))]
 

@@ -147,6 +147,12 @@ class MemoryCompletion:
             found = [self._failures[chunk] for chunk in sorted(self._failures)]
             return [failure for failure in found if failure.state is not State.REPLAYED]
 
+    def some_failures(self, most: int) -> list[Failure]:
+        """The first failures by a hash of their chunks, as they are stored elsewhere."""
+        with self._lock:
+            chosen = heapq.nsmallest(most, self._failures, key=lambda chunk: (hash_of(chunk), chunk))
+            return [self._failures[chunk] for chunk in chosen]
+
     def clear(self) -> None:
         """Drops everything."""
         with self._lock:

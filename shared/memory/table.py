@@ -14,7 +14,7 @@ from typing import cast
 from shared.errors import IngestError, StateError
 from shared.run.ports import Row
 from shared.table.cells import Cells
-from shared.table.columns import Family
+from shared.table.columns import Column, Family
 from shared.table.scan import Scan, ScanBuilder
 
 
@@ -93,12 +93,18 @@ class MemoryTable:
         """Rows with start <= key < end of each range, by key; StateError without the table."""
         yield from self._copies(self._keys(ranges))
 
-    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
-        """The rows of these keys that exist, by key; StateError without the table."""
+    def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
+        """The rows of these keys that exist, or have a `column`, by key; StateError without the table."""
         with self._lock:
             self._there()
             found = sorted(key for key in set(keys) if key in self._rows)
-        yield from self._copies(found)
+        if column is None:
+            yield from self._copies(found)
+            return
+        name = str(column)
+        for row in self._copies(found):
+            if name in row.cells:
+                yield Row(row.key, {name: row.cells[name]}, {name: row.timestamps[name]})
 
     def scan(self, ranges: Sequence[tuple[bytes, bytes]], only: Sequence[str] = ()) -> Scan:
         """The same rows as arrays; `only` some of the columns. StateError without the table."""

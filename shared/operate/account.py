@@ -49,12 +49,19 @@ def facts_of(plan: Plan, completion: Completion, layer: int, records: int = RECO
     return list(_facts(seen for _, seen in completion.some(layer + 1, records)))
 
 
-def account(plan: Plan, completion: Completion, begun_ms: int) -> Account:
-    """The account of a run that was begun then; raises what the records raise."""
-    progress: Mapping[int, LayerProgress] = completion.progress(plan.layers)
+def account(
+    plan: Plan,
+    completion: Completion,
+    begun_ms: int,
+    records: int = RECORDS,
+    known: Mapping[int, LayerProgress] | None = None,
+) -> Account:
+    """The account of a run that was begun then, from up to so many records a layer, and its progress if that is
+    `known`; raises what the records raise."""
+    progress = completion.progress(plan.layers) if known is None else known
     layers, ended = [], 0
     for layer in plan.layers:
-        noted = facts_of(plan, completion, layer)
+        noted = facts_of(plan, completion, layer, records)
         layers.append(_spent(layer, progress[layer], noted))
         if layer == plan.top.layer:
             ended = max((one.ended_ms for one in noted), default=0)

@@ -15,7 +15,7 @@ from shared.estimate.needs import needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices
 from shared.estimate.spent import Cost, Expected, cost
-from shared.operate.account import Account, account, facts_of
+from shared.operate.account import RECORDS, Account, account, facts_of
 from shared.operate.check import Checked
 from shared.operate.kept import Kept, folder_of, keep, read_kept
 from shared.operate.looking_inside import look_inside
@@ -26,6 +26,10 @@ from shared.run.record import RunRecord
 
 Totals = dict[int, dict[str, int]]
 """What the layers of a finished run came to: counts by name, by layer."""
+
+
+DONE = "done"
+"""What is said of a run of which every chunk is done."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,11 @@ class Books:
         found = read_kept(folder_of(self.progress), self.record.graph, self.record.run)
         return found or Kept.begun(self.record)
 
-    def settle(self, prices: Prices, paid: tuple[float, float] | None = None) -> Settled:
-        """Adds up what the run took so far, and keeps it; `paid` as in `shared.estimate.spent.cost`. Raises what
-        the records and the folder raise."""
+    def settle(self, prices: Prices, paid: tuple[float, float] | None = None, records: int = RECORDS) -> Settled:
+        """Adds up what the run took so far, and keeps it; `paid` as in `shared.estimate.spent.cost`, `records` as
+        in `shared.operate.account`. Raises what the records and the folder raise."""
         before, status = self.kept(), self.status()
-        taken = account(self.record.plan, self.completion, self.record.timestamp_ms)
+        taken = account(self.record.plan, self.completion, self.record.timestamp_ms, records)
         costs = cost(before.expected, taken.layers, prices, paid)
         kept = replace(
             before,
@@ -92,7 +96,7 @@ class Books:
 def result_of(status: RunStatus, paused: bool) -> str:
     """How a run stands, in a few words."""
     if status.finished:
-        return "done"
+        return DONE
     total = sum(layer.total for layer in status.layers)
     said = [f"{status.done / total:.0%} done" if total else "begun"]
     said += [f"{status.failed:,} failed"] if status.failed else []

@@ -15,7 +15,7 @@ from typing import Protocol
 from shared.plan.grid import Chunk
 from shared.run.facts import AtWork, Facts, Seen
 from shared.table.cells import Cells
-from shared.table.columns import Family
+from shared.table.columns import Column, Family
 from shared.table.scan import Scan
 
 DEAD = -1
@@ -223,6 +223,10 @@ class Completion(Protocol):
     def failures(self) -> list[Failure]:
         """All failures of the run, by chunk, but not those that were replayed."""
 
+    def some_failures(self, most: int) -> list[Failure]:
+        """Up to so many of what is noted of failures, those that were replayed too: as many reads, and one without
+        any. All of them if there are fewer; otherwise scattered ones, the same each time."""
+
     def clear(self) -> None:
         """Drops every record and failure of the run."""
 
@@ -286,8 +290,9 @@ class Table(Protocol):
     def read(self, ranges: Sequence[tuple[bytes, bytes]]) -> Iterator[Row]:
         """Rows with start <= key < end of each range, in order of their keys."""
 
-    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
-        """The rows of these keys that exist, in order of their keys."""
+    def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
+        """The rows of these keys that exist, in order of their keys; of one column alone, and only rows that have
+        it, if a `column` is given: then no other cell is sent."""
 
     def scan(self, ranges: Sequence[tuple[bytes, bytes]], only: Sequence[str] = ()) -> Scan:
         """The same rows as `read` gives, as arrays. `only` some of the columns: `family:qualifier`, or `family:`

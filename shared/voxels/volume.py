@@ -143,10 +143,16 @@ def _blocks(low: Triple, voxels: Voxels, stored: Sequence[int]) -> Iterator[tupl
 def _stored(block: Voxels, part: Sequence[int]) -> bytes:
     """What is stored of a block. cloud-volume would do the same, but at a level of its own."""
     from cloudfiles.compression import compress
+
+    found: bytes = compress(encoded_block(block, part), COMPRESSION, COMPRESSION_LEVEL)
+    return found
+
+
+def encoded_block(block: Voxels, part: Sequence[int] = (8, 8, 8)) -> bytes:
+    """A block (x, y, z) of labels as compressed_segmentation, with a table of labels for each `part`."""
     from cloudvolume.chunks import encode_compressed_segmentation
 
-    encoded = encode_compressed_segmentation(np.asfortranarray(block)[..., None], part)
-    found: bytes = compress(encoded, COMPRESSION, COMPRESSION_LEVEL)
+    found: bytes = encode_compressed_segmentation(np.asfortranarray(block)[..., None], part)
     return found
 
 

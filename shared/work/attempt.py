@@ -161,11 +161,14 @@ class Attempts:
         """Does what the message asks for, unless that was done, or has killed too many workers."""
         chunk, completion = message.chunk, run.completion
         told: dict[str, object] = {}
+        why = ""
         if attempt.token:
             killed = killed_too_often(completion.failure(chunk), run.record.attempt_limit(chunk.layer))
             if killed:
                 raise killed
-            completion.change_failure(chunk, lambda before: failures.begun(before, attempt))
+            why = failures.in_short(
+                completion.change_failure(chunk, lambda before: failures.begun(before, attempt))
+            )
 
         def check() -> None:
             if delivery.lost:
@@ -179,7 +182,7 @@ class Attempts:
                 self.saying.begins(completion, chunk, int(time.time() * 1000))
             if self.meter:
                 self.meter.start()
-            who = Facts(attempt=delivery.attempt, worker=self.name)
+            who = Facts(attempt=delivery.attempt, worker=self.name, why=why)
             done = work_on(run, chunk, self.queue, self.clock, check, who, self._measured)
             queued = done.queued
             outcome = Outcome.DONE

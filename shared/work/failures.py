@@ -20,6 +20,9 @@ from shared.run.ports import Failure, State
 
 MAX_MESSAGE = 4000
 
+SHORT = 200
+"""Characters of an error that are kept with a chunk that was done in the end."""
+
 _DELIVERIES = "CloudPubSubDeadLetterSourceDeliveryCount"
 """The attribute that Pub/Sub gives to what it dead-letters by its own policy."""
 
@@ -40,6 +43,15 @@ def begun(before: Failure | None, attempt: Attempt) -> Failure:
     state = State.TRYING if known.state is State.REPLAYED else known.state
     others = tuple(token for token in known.started if token != attempt.token)
     return replace(known, state=state, worker=attempt.worker, started=(*others, attempt.token))
+
+
+def in_short(noted: Failure | None) -> str:
+    """What went wrong before, for what is kept of a chunk that is done after all; empty if nothing is known."""
+    if noted is None:
+        return ""
+    if noted.error:
+        return " ".join(f"{noted.error}: {noted.message}".split())[:SHORT]
+    return "an attempt was begun and did not end" if len(noted.started) > 1 else ""
 
 
 def killed_too_often(before: Failure | None, limit: int) -> WorkerKilled | None:

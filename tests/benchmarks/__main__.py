@@ -18,12 +18,12 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, samples, tables
+from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, samples, tables, view
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
 NAMES = (
-    *("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "queue", "coordination"),
+    *("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "view", "queue", "coordination"),
     "sample",
 )
 
@@ -70,7 +70,7 @@ def main(
     rows: int,
     total: int,
 ) -> None:
-    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, lanes, queue,
+    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, lanes, view, queue,
     coordination, sample."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
@@ -94,6 +94,10 @@ def main(
         with emulated("bigtable", "pubsub", "firestore") as (hosts, pids, folder):
             return coordination.measure_run(hosts, pids, folder, total)
 
+    def shown() -> dict[str, Any]:
+        with empty_table() as (endpoints, _):
+            return view.measure(REPOSITORY / "build" / "bench" / "view", endpoints)
+
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "write": write,
         "chunk": lambda: chunks.measure(REPOSITORY / "build" / "bench", 5),
@@ -103,6 +107,7 @@ def main(
         "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
         "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),
         "lanes": lambda: lanes.measure(check(dataset, "bench", False, 3), (1, 2, 4, 8)),
+        "view": shown,
         "queue": queue,
         "coordination": coordinate,
         "sample": lambda: samples.measure(REPOSITORY / "build" / "bench" / "sample"),

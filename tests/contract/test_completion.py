@@ -287,3 +287,19 @@ def test_what_workers_are_at(completion: Completion) -> None:
     assert len(completion.at_work(1)) == 1
     completion.clear()
     assert completion.at_work(10) == []
+
+
+def test_some_failures_are_the_same_everywhere(fresh: Fresh) -> None:
+    """A bounded number of failures is scattered over the grid, the same ones each time and in each store; replayed
+    ones, which are read too, are among them."""
+    completion = fresh()
+    noted = [Failure(Chunk(2, at, 0, 0), "E", "no", state=list(State)[at % 4]) for at in range(9)]
+    for failure in noted:
+        completion.add_failure(failure)
+    assert sorted(completion.some_failures(20), key=lambda one: one.chunk) == noted
+    expected = MemoryCompletion()
+    for failure in noted:
+        expected.add_failure(failure)
+    assert completion.some_failures(4) == expected.some_failures(4)
+    assert len(completion.some_failures(4)) == 4
+    assert fresh().some_failures(3) == []

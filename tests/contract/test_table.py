@@ -171,6 +171,18 @@ def test_keys(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(table.read_keys([])) == []
 
 
+def test_one_column_of_keys(table: Table) -> None:
+    """Of rows by key one column alone can be read: its newest cell, of the rows that have it."""
+    table.write([cells(PARENT, a=b"old", b=b"2"), cells(CHILDREN, a=b"no", c=b"no")], 1)
+    table.write([cells(PARENT, a=b"new"), cells(Column("2", b"parents"), a=b"of another family", c=b"no")], 2)
+    found = list(table.read_keys([b"a", b"b", b"c", b"d"], PARENT))
+    assert [(row.key, row.cells) for row in found] == [
+        (b"a", {"0:parents": b"new"}),
+        (b"b", {"0:parents": b"2"}),
+    ]
+    assert found[0].timestamps == {"0:parents": 2000}
+
+
 def test_many_rows_and_a_large_one(table: Table) -> None:
     """More than one request carries is written all the same, and a row larger than a request too."""
     keys = [b"%020d" % number for number in range(20_000)]

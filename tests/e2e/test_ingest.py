@@ -89,6 +89,14 @@ def test_ingest_and_all_that_follows(
     assert [layer["done"] for layer in facts["layers"]] == [layer["total"] for layer in facts["layers"]]
     assert "BIGTABLE_EMULATOR_HOST" in cli("status", "--graph", graph).stdout
 
+    took = json.loads(cli("cost", "--graph", graph, "--json").stdout)
+    assert [layer["chunks"] for layer in took["layers"]] == [layer["total"] for layer in facts["layers"]]
+    assert all(layer["known"] == layer["chunks"] and layer["cpu"] > 0 for layer in took["layers"])
+    assert took["expected"] and all(line["usd_plan"] is not None for line in took["services"])
+    (kept,) = [one for one in json.loads(cli("runs", "--json").stdout) if one["graph"] == graph]
+    assert (kept["result"], kept["run"], kept["usd"]) == ("done", facts["run"], took["usd"])
+    assert graph in cli("runs").stdout and "Bigtable" in cli("cost", "--graph", graph).stdout
+
     root = next(key for key in rows(run.table) if key.isdigit() and int(key) >> 56 == 1)
     shown = cli("show", int(root), "--graph", graph)
     assert shown.returncode == 0 and "root" in shown.stdout

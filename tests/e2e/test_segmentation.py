@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,11 @@ import pytest
 from pyarrow import parquet
 
 from jobs.example import make_example
+from jobs.paths import REPOSITORY
 from shared.exit_codes import Exit
 from shared.run.made_from import FROM_SEGMENTATION, MadeFrom
-from tests.e2e.conftest import FEW, Run
+from shared.table.decode import decode_id
+from tests.e2e.conftest import FEW, SECONDS, Run
 from tests.e2e.test_ingest import opened, rows
 from tests.e2e.test_raw import cells, name
 
@@ -49,9 +54,14 @@ def complete(folder: Path) -> list[bool]:
 
 def volume(folder: Path) -> Any:
     """All voxels of a volume."""
+    return volume_at(f"file://{folder}")
+
+
+def volume_at(location: str) -> Any:
+    """All voxels of the volume at a location."""
     from cloudvolume import CloudVolume
 
-    return np.asarray(CloudVolume(f"file://{folder}", progress=False)[:, :, :])[..., 0]
+    return np.asarray(CloudVolume(location, progress=False)[:, :, :])[..., 0]
 
 
 def test_from_voxels_to_a_graph(cli: Run, variables: dict[str, str], example: Path, tmp_path: Path) -> None:
@@ -70,12 +80,37 @@ def test_from_voxels_to_a_graph(cli: Run, variables: dict[str, str], example: Pa
     assert {f"{at:020d}".encode() for at in np.unique(after[after != 0]).tolist()} <= known
     shown = cli("show", str(after[after != 0][0]), "--graph", first)
     assert shown.returncode == 0 and "root" in shown.stdout, shown
+    assert_view(variables, first, after)
     cut = cli("chunk-local", "1", "0", "0", "0", "--graph", first)
     assert cut.returncode == 0 and "contacts inside" in cut.stdout, cut
 
     again = cli("ingest", path, "--graph", second, "--workers", 2, "--truth", truth)
     assert again.returncode == 0 and "layer 2" in again.stdout, again
     assert cells(variables, second) == cells(variables, first)
+
+
+def assert_view(variables: dict[str, str], graph: str, supervoxels: Any) -> None:
+    """The command `view` serves the volume with the root of each voxel; Ctrl-C ends it."""
+    table, last = opened(variables, graph).table, chr(0x10FFFF).encode()
+    parents = {
+        int(row.key): decode_id(row.cells["0:parents"])
+        for row in table.read([(b"", last)])
+        if "0:parents" in row.cells
+    }
+
+    def root(node: int) -> int:
+        return root(parents[node]) if node in parents else node
+
+    command = [sys.executable, "-m", "jobs.cli", "view", "--graph", graph]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = next(word for line in process.stdout for word in line.split() if word.startswith("http"))
+        served = volume_at(f"precomputed://{address}segments/6")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == Exit.INTERRUPTED
+    ids, at = np.unique(supervoxels, return_inverse=True)
+    roots = np.array(list(map(root, ids.tolist())), np.uint64)
+    assert roots[0] == 0 and (served == roots[at].reshape(supervoxels.shape)).all()
 
 
 def test_flat_labels(cli: Run, variables: dict[str, str], example: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ BY_ENGINES = ("/proc", "/sys", "/dev", "/run", "/etc/hosts", "/etc/hostname", "/
 
 def sources() -> set[str]:
     """The files of the repository that belong into the image."""
-    left_out = ("jobs/example/", "jobs/local/install.sh")
+    left_out = ("jobs/example/", "jobs/local/browser.sh", "jobs/local/install.sh")
     files = (path for room in ("shared", "jobs") for path in (REPOSITORY / room).rglob("*") if path.is_file())
     names = (path.relative_to(REPOSITORY).as_posix() for path in files if path.parent.name != "__pycache__")
     return {name for name in names if not name.startswith(left_out)}

@@ -80,13 +80,14 @@ def make(tmp_path: Path) -> Checkout:
     (folder / "programs").mkdir()
     (folder / "terraform").mkdir()
     shutil.copytree(REPOSITORY / "jobs", folder / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "constraints.txt", "Dockerfile"):
+    requirements = ("requirements.txt", "requirements-look.txt", "requirements-dev.txt", "constraints.txt")
+    for name in ("Makefile", "Dockerfile", *requirements):
         shutil.copy(REPOSITORY / name, folder / name)
     (folder / "shared").mkdir()
     for program in (".venv/bin/python", "programs/gcloud", "programs/terraform"):
         (folder / program).write_text(PROGRAM)
         (folder / program).chmod(0o755)
-    for stamp in ("run.stamp", "dev.stamp"):
+    for stamp in ("run.stamp", "look.stamp", "dev.stamp"):
         (folder / ".venv" / stamp).touch()
     return Checkout(folder)
 
@@ -104,6 +105,7 @@ RUN = {
     "discard": ["LAYER=2"],
     "pause": [],
     "show": ["NODE=1"],
+    "view": [],
     "layer": ["N=3"],
     "chunk": ["CHUNK=2 0 0 0"],
     "chunk-local": ["CHUNK=2 0 0 0"],
@@ -131,6 +133,7 @@ HOSTILE = {
             "SAMPLE",
             "VERIFY",
             "QUEUE",
+            "PORT",
         ),
         *(
             "REGION",

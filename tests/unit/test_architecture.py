@@ -41,6 +41,7 @@ ALLOWED = {
     "operate": BASE
     | {"plan", "estimate", "voxels", "inputs", "ranges", "table", "tables", "chunks", "run", "work", "verify"},
     "dispatch": BASE | {"plan", "run", "operate"},
+    "look": BASE | {"plan", "estimate", "voxels", "inputs", "table", "chunks", "run", "dispatch", "operate"},
     "doctor": BASE,
     "logbook": BASE | {"plan", "doctor"},
     "files": BASE,
@@ -95,6 +96,19 @@ def test_only_one_room_knows_the_cloud(path: Path) -> None:
         return
     local = path.is_relative_to(REPOSITORY / "jobs" / "local")
     assert not [name for name in imports(path) if CLOUD.match(name) and not (local and name == "grpc")], path
+
+
+@pytest.mark.parametrize("path", modules("shared", "jobs", "functions"), ids=str)
+def test_only_one_module_knows_the_web_server(path: Path) -> None:
+    """What only those have who look at something in a browser is imported in one module, which commands import when
+    they are called; no command needs it to be listed."""
+    banned = {"tornado", "neuroglancer"}
+    if path != REPOSITORY / "jobs" / "look" / "loopback.py":
+        assert not banned & {name.split(".")[0] for name in imports(path)}, path
+    tree = ast.parse(path.read_text())
+    named = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
+    if not path.is_relative_to(REPOSITORY / "jobs" / "look"):
+        assert not [name for name in named if name == "jobs.look" or name.startswith("jobs.look.")], path
 
 
 @pytest.mark.parametrize("path", modules("shared", "jobs", "functions"), ids=str)

@@ -13,6 +13,7 @@ from shared.estimate.prices import load_prices
 from shared.estimate.spent import Expected, Spent, as_needs, cost, layer_rows
 from shared.memory.backend import MemoryBackend
 from shared.operate.account import account
+from shared.operate.all_runs import all_runs
 from shared.operate.begin import begin
 from shared.operate.kept import Kept, all_kept, folder_of, keep, read_kept
 from shared.operate.run import Run
@@ -20,6 +21,8 @@ from shared.plan.grid import Chunk
 from shared.plan.names import NAME
 from shared.run.facts import Facts
 from shared.run.ports import Failure
+from shared.run.record import RECORD_NAME
+from shared.run.registry import graph_folder
 from tests.harness import MemoryRun, worker_of
 from tests.unit.test_operate import VOLUME, backend_with, dataset
 from tests.volumes import random_volume
@@ -201,3 +204,20 @@ def test_unknown_is_not_zero(run: Run) -> None:
 def test_what_is_no_plan(values: object) -> None:
     """Whatever else stands in its place is no plan, and no error."""
     assert Expected.read(values) is None
+
+
+def test_runs_that_nobody_watched(run: Run) -> None:
+    """All runs are told of as they stand, also those that ended while nobody was there; one whose graph has another
+    run by now, or a record that cannot be read, is as it was kept."""
+    run.books.expect(dataset(), sample=0)
+    folder = folder_of(run.backend)
+    gone = replace(Kept.begun(run.record), run="r0", begun_ms=1)
+    keep(folder, gone)
+    run.work()
+    found, unreadable = all_runs(run.backend, PRICES)
+    assert [(kept.run, kept.result) for kept in found] == [(run.record.run, "done"), ("r0", "begun")]
+    assert unreadable == []
+    keep(folder, Kept.begun(run.record))
+    graph_folder(run.backend, "fly").put(RECORD_NAME, b"damaged")
+    found, _ = all_runs(run.backend, PRICES)
+    assert [kept.result for kept in found] == ["begun", "begun"]

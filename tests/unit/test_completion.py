@@ -19,7 +19,11 @@ def test_script(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("before", "begun", "found"),
-    [([], "re", {"replay", "reset", "resume"}), (["completion"], "b", {"bash"}), (["reset"], "--y", {"--yes"})],
+    [
+        ([], "re", {"replay", "report", "reset", "resume"}),
+        (["completion"], "b", {"bash"}),
+        (["reset"], "--y", {"--yes"}),
+    ],
 )
 def test_answers(before: list[str], begun: str, found: set[str]) -> None:
     """Commands, arguments and options are completed."""

@@ -14,13 +14,13 @@ CHUNK = Chunk(2, 1, 2, 3)
 
 def test_facts_are_read_back() -> None:
     """Stored values are the facts again, also with more behind them, as a later release may write."""
-    facts = Facts(1.5, 0.5, 210.5, 1046, 2048, 2, 870, 176, 1_700_000_000_123, "host")
+    facts = Facts(1.5, 0.5, 210.5, 1046, 2048, 2, 870, 176, 1_700_000_000_123, "host", "E: no")
     assert Facts.read(facts.stored()) == facts
     assert Facts.read([*facts.stored(), "more"]) == facts
 
 
 @pytest.mark.parametrize(
-    "values", [None, 3, "text", [], [1.0], ["x"] * 10, [None] * 10, [float("inf")] * 10, {"a": 1}]
+    "values", [None, 3, "text", [], [1.0], ["x"] * 11, [None] * 11, [float("inf")] * 11, {"a": 1}]
 )
 def test_what_is_none(values: object) -> None:
     """Whatever else stands there is no facts, and no error."""

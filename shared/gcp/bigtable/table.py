@@ -31,7 +31,7 @@ from shared.gcp.clients import (
 )
 from shared.run.ports import Row
 from shared.table.cells import Cells
-from shared.table.columns import Family
+from shared.table.columns import Column, Family
 from shared.table.scan import Scan
 
 IN_FLIGHT = 4
@@ -152,11 +152,11 @@ class BigtableTable:
         """Rows with start <= key < end of each range, by key; StateError without the table."""
         return self._read(merged(ranges), [])
 
-    def read_keys(self, keys: Sequence[bytes]) -> Iterator[Row]:
-        """The rows of these keys that exist, by key; StateError without the table."""
+    def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
+        """The rows of these keys that exist, or have a `column`, by key; StateError without the table."""
         left = iter(sorted(set(keys)))
         while some := list(islice(left, KEYS_A_READ)):
-            yield from self._read([], some)
+            yield from self._read([], some, column)
 
     def scan(self, ranges: Sequence[tuple[bytes, bytes]], only: Sequence[str] = ()) -> Scan:
         """The same rows as arrays; `only` some of the columns. StateError without the table."""
@@ -216,11 +216,13 @@ class BigtableTable:
             _log.warning("a write to table %s broke off: %s", self._id, error)
         return failed_rows(count, b"".join(parts))
 
-    def _read(self, ranges: list[tuple[bytes, bytes]], keys: list[bytes]) -> Iterator[Row]:
+    def _read(
+        self, ranges: list[tuple[bytes, bytes]], keys: list[bytes], column: Column | None = None
+    ) -> Iterator[Row]:
         """Rows by key."""
-        answer = bigtable_message("ReadRowsResponse").FromString
+        answer, only = bigtable_message("ReadRowsResponse").FromString, () if column is None else (str(column),)
         return self._going_on(
-            ranges, keys, (), lambda answers: merge_chunks(map(answer, answers)), lambda row: row.key
+            ranges, keys, only, lambda answers: merge_chunks(map(answer, answers)), lambda row: row.key
         )
 
     def _going_on(

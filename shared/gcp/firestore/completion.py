@@ -198,6 +198,12 @@ class FirestoreCompletion:
         kept = (failure for failure in found if failure.state is not State.REPLAYED)
         return sorted(kept, key=lambda failure: failure.chunk)
 
+    def some_failures(self, most: int) -> list[Failure]:
+        """The first failures by name; as names begin with a hash, they are scattered."""
+        pages = self._pages(self._client.collection(f"{self._run}/failures"), None, min(most, PAGE))
+        documents = (document for page in pages for document in page)
+        return [_as_failure(document.to_dict()) for document in islice(documents, most)]
+
     def clear(self) -> None:
         """Deletes every record and failure of the run, a bounded number at a time."""
         with ThreadPoolExecutor(THREADS) as pool:
