@@ -3,7 +3,7 @@
 # as PREFIX, DATABASE or YES mean something else there; for a shell there are INGEST_PROJECT and so on.
 
 SETTINGS := GRAPH PROJECT INSTANCE DATABASE SCRATCH PREFIX WORKERS MEMORY_MIB
-ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE SAMPLE PORT
+ARGUMENTS := DATASET TRUTH TEST RESUME SCHEMA JSON NODE N CHUNK LAYER DRY YES ALL REPLACE START ANYWAY MINUTES REGION IMAGE COVERAGE RAW PREPARE VERIFY QUEUE SAMPLE PORT
 $(foreach name,$(SETTINGS) $(ARGUMENTS),$(if $(filter environment%,$(origin $(name))),$(eval undefine $(name))))
 
 # make itself would take a $ for a variable of its own, and the shell ends a command with a line; no value needs them.
@@ -53,7 +53,7 @@ DOCTOR = $(CLI) doctor $(if $(DATASET),$(call quoted,$(DATASET))) $(if $(filter 
 RAW_OPTION = $(call flag,$(RAW),--raw)
 NEED_DATASET = $(if $(DATASET),,$(error DATASET is not given: a name in configs/, or the path of a dataset file))
 
-.PHONY: help check ingest plan sample doctor status page report cost runs verify show view layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
+.PHONY: help check ingest plan sample doctor status page report cost runs verify repair show view layer chunk chunk-local failed logs replay discard pause resume reset upgrade down example test bench soak tfvars bundles image deploy update clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -91,10 +91,10 @@ build/segmentation/truth.npz: | .venv/run.stamp
 
 example: build/example/truth.npz  ## make the example dataset
 
-ingest: .venv/run.stamp $(MADE)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2, RAW=1, PREPARE=1)
+ingest: .venv/run.stamp $(MADE)  ## build DATASET's graph (TEST=1, RESUME=1, SCHEMA=2, RAW=1, PREPARE=1, VERIFY=1)
 	$(NEED_DATASET)@$(CLI) ingest $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(call flag,$(RESUME),--resume) \
 	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(TRUE)),--truth) \
-	  $(RAW_OPTION) $(call flag,$(PREPARE),--prepare-only) $(call flag,$(ANYWAY),--anyway)
+	  $(RAW_OPTION) $(call flag,$(PREPARE),--prepare-only) $(call flag,$(VERIFY),--verify) $(call flag,$(ANYWAY),--anyway)
 
 plan: .venv/run.stamp $(MADE)  ## print what DATASET would take, by a look into SAMPLE=32 of its chunks
 	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(RAW_OPTION) $(call option,$(SCHEMA),--schema) \
@@ -121,8 +121,11 @@ cost: .venv/run.stamp  ## what GRAPH took beside what its plan said, a line a la
 runs: .venv/run.stamp  ## all runs with sizes, hours, cost and results, the newest first (JSON=1)
 	@$(CLI) runs $(call flag,$(JSON),--json)
 
-verify: .venv/run.stamp  ## check GRAPH's whole table
-	@$(CLI) verify $(call option,$(TRUTH),--truth)
+verify: .venv/run.stamp  ## check GRAPH's whole table (QUEUE=1: by workers, as with PROJECT; SAMPLE=n chunks a layer)
+	@$(CLI) verify $(call option,$(TRUTH),--truth) $(call option,$(SAMPLE),--sample) $(call flag,$(QUEUE),--queue)
+
+repair: .venv/run.stamp  ## build again what verify found damaged in GRAPH, and verify again (CHUNK="L X Y Z, …", DRY=1, YES=1)
+	@$(CLI) repair $(call option,$(CHUNK),--chunk) $(call flag,$(DRY),--dry-run) $(call flag,$(YES),--yes)
 
 show: .venv/run.stamp  ## NODE's parents, children and edges
 	@$(CLI) show $(call quoted,$(NODE))

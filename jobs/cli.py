@@ -27,7 +27,7 @@ with entry.importing(__name__):
     from jobs.commands.show import show
     from jobs.commands.status import status
     from jobs.commands.upgrade import upgrade
-    from jobs.commands.verify import verify
+    from jobs.commands.verify import repair, verify
     from jobs.commands.view import view
     from jobs.console import Ended
     from jobs.local import emulator_guard
@@ -47,7 +47,7 @@ def cli() -> None:
 
 for command in (
     *(ingest, plan, sample, status, verify, show, view, layer, chunk, chunk_local, reset, upgrade, down, doctor),
-    *(failed, logs_command, replay, discard, pause, resume, page, report, cost, runs, completion),
+    *(failed, logs_command, replay, discard, pause, resume, repair, page, report, cost, runs, completion),
 ):
     cli.add_command(command)
 

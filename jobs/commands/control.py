@@ -9,7 +9,7 @@ import click
 
 from jobs.building import work_until_done
 from jobs.commands.status import say_prepared, show_layers
-from jobs.commands.verify import show_verification
+from jobs.commands.verify import show_report, show_verification
 from jobs.console import (
     command,
     confirm,
@@ -62,6 +62,10 @@ def resume(graph: str, workers: int, truth: Path | None) -> None:
     if run.record.prepare:
         keep_report(run, settled)
         say_prepared(run)
+        return
+    if run.record.verifies or run.record.verified:
+        show_layers(run)
+        show_report(run, run.verification())
         return
     show_layers(run)
     try:

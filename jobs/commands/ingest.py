@@ -8,7 +8,7 @@ import click
 
 from jobs.building import work_until_done
 from jobs.commands.status import say_prepared, show_layers, show_status
-from jobs.commands.verify import show_verification
+from jobs.commands.verify import show_report, show_verification
 from jobs.console import (
     command,
     dataset_path,
@@ -45,6 +45,7 @@ from shared.run.backend import Backend
 @schema_option
 @click.option("--anyway", is_flag=True, help="With a project: begin although `doctor` finds problems there.")
 @raw_option
+@click.option("--verify", "verified", is_flag=True, help="Have each chunk verified by the job that builds it.")
 @click.option("--prepare-only", is_flag=True, help="Write processed files from raw output, and stop: no table.")
 def ingest(
     dataset: str,
@@ -55,6 +56,7 @@ def ingest(
     truth: Path | None,
     schema: int | None,
     raw: bool,
+    verified: bool,
     prepare_only: bool,
     anyway: bool,
 ) -> None:
@@ -75,7 +77,7 @@ def ingest(
     run = find(backend, checked, graph, prepare_only)
     if run is None:
         truth_path = str(truth.absolute()) if truth else None
-        run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only)
+        run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only, verified=verified)
         keep(run, "what the plan says", lambda: run.books.expect(checked, SAMPLE, kept(path, checked).sample))
         if checked.input.source is not None:
             for name, value in checked.input_rows():
@@ -125,7 +127,9 @@ def _build(run: Run, workers: int, truth: Path | None) -> None:
         return
     show_layers(run)
     try:
-        if run.backend.project is None:
+        if run.record.verified:
+            show_report(run, run.verification())
+        elif run.backend.project is None:
             show_verification(run, truth)
     finally:
         keep_report(run, settled)

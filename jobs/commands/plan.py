@@ -14,6 +14,7 @@ from jobs.samples import kept
 from shared.errors import ConfigError, Problem, StateError
 from shared.estimate.bill import bill, waiting_usd
 from shared.estimate.certainty import chunk_rows, in_range, sentences
+from shared.estimate.checking import checking_line
 from shared.estimate.needs import needs, needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.pace import Paces
@@ -143,6 +144,7 @@ def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
     if waiting >= 1:
         say(f"with all tasks that the fleets may have, most waiting for the table: ${waiting:,.0f} more")
     say("not in it: retries, free quotas, discounts, the functions, logs, and the table's nodes when no run is on")
+    say(checking_line(needed))
 
 
 def put_range(report: PlanReport, found: Looked, paces: Paces, prices: Prices) -> None:

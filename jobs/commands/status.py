@@ -35,6 +35,7 @@ def status(graph: str, as_json: bool) -> None:
             "segmentation": record.segmentation and record.segmentation.supervoxels,
             "written": list(record.written),
             "prepare": record.prepare,
+            "verifies": record.verifies,
             "made_by": record.made_by,
             "finished": found.finished,
             "paused": run.paused,
@@ -68,6 +69,8 @@ def show_status(run: Run) -> None:
     record, found = run.record, run.status()
     kind = "upgrade to schema 3" if record.upgrade else f"schema {record.schema}"
     what = "processed files alone" if record.prepare else f"table {record.table}, {kind}"
+    if record.verifies:
+        what = f"verifies table {record.table} of graph {record.verifies}"
     read = f", from raw output in {record.raw.agglomeration}" if record.raw else ""
     if record.segmentation is not None:
         read = f", from the segmentation in {record.segmentation.supervoxels}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from shared.errors import ConfigError, IngestError, Problem, StateError
 from shared.operate import clearing
@@ -59,14 +60,16 @@ def begin(
     truth: str | None = None,
     now_ms: int | None = None,
     prepare: bool = False,
+    verified: bool = False,
 ) -> tuple[Run, int]:
     """Begins a run of `graph`, for which `find` found none; the run, and how many chunks are queued.
 
     `truth`: a file with the object of every supervoxel, which `verify` compares with. `now_ms` is the
     time of all cells (milliseconds since 1970), now unless given. `prepare`: the run writes processed files
-    from raw output, and makes no table. Raises ConfigError and StateError before anything is made or deleted:
-    for a scratch folder that meets an input folder, for a graph's folder that holds what is not ours, and for
-    folders of processed files that cannot be written, or must not.
+    from raw output, and makes no table. `verified`: each chunk is verified by the job that builds it. Raises
+    ConfigError and StateError before anything is made or deleted: for a scratch folder that meets an input folder,
+    for a graph's folder that holds what is not ours, and for folders of processed files that cannot be written, or
+    must not.
     """
     folder = graph_folder(backend, graph)
     problems = clearing.overlaps(backend.scratch, checked.folders) + _cannot_write(checked, prepare)
@@ -75,6 +78,7 @@ def begin(
     clearing.need_own_folder(folder)
     begun = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     record = checked.record(graph, f"r{begun}", begun, truth, prepare)
+    record = replace(record, verified=verified and not prepare)
     run = Run(backend, record)
     try:
         run.opened.sources.written.note(record, complete=False)

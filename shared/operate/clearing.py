@@ -1,6 +1,7 @@
 """The one place that deletes stored objects, and what keeps a user's own files out of its way.
 
-    run.json, control.json, queued.json, {run}/layer{n}/{x}_{y}_{z}.handoff, and the leftovers of broken writes
+    run.json, control.json, queued.json, verify.json, {run}/layer{n}/{x}_{y}_{z}.handoff (and verdict{n}),
+    {run}/findings/{n}_{x}_{y}_{z}.json, and the leftovers of broken writes
 
 Invariants: an object is deleted only if its whole name is one that this pipeline writes, never for being
 below a folder. A run is begun only in a folder that holds nothing else, and that neither holds, nor lies
@@ -16,21 +17,25 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from shared.errors import Problem, StateError
 from shared.inputs.folder import plain_location
+from shared.plan.grid import Chunk
 from shared.plan.names import NAME
 from shared.run.control import CONTROL_NAME
 from shared.run.ports import Storage
 from shared.run.queued import QUEUED_NAME
-from shared.run.record import HANDOFF_SUFFIX, RECORD_NAME
+from shared.run.record import FINDINGS_SUFFIX, HANDOFF_SUFFIX, RECORD_NAME, VERIFY_NAME, RunRecord
 
 BATCH = 1000
 """Names that are deleted at once."""
 
-_HANDOFF = re.compile(rf"({NAME.pattern})/layer\d+/\d+_\d+_\d+{re.escape(HANDOFF_SUFFIX)}")
+_HANDOFF = re.compile(
+    rf"({NAME.pattern})/(?:(?:layer|verdict)\d+/\d+_\d+_\d+{re.escape(HANDOFF_SUFFIX)}"
+    rf"|findings/\d+_\d+_\d+_\d+{re.escape(FINDINGS_SUFFIX)})"
+)
 
 
 def is_ours(name: str) -> bool:
     """Whether an object of a graph's folder has a name that this pipeline writes."""
-    return name in (RECORD_NAME, CONTROL_NAME, QUEUED_NAME) or _HANDOFF.fullmatch(name) is not None
+    return name in (RECORD_NAME, CONTROL_NAME, QUEUED_NAME, VERIFY_NAME) or _HANDOFF.fullmatch(name) is not None
 
 
 def delete_run(folder: Storage, run: str) -> None:
@@ -38,6 +43,11 @@ def delete_run(folder: Storage, run: str) -> None:
     names = folder.list(f"{run}/")
     _delete(folder, (name for name in names if (ours := _HANDOFF.fullmatch(name)) and ours[1] == run))
     _delete(folder, folder.leftovers(f"{run}/"))
+
+
+def delete_findings(folder: Storage, record: RunRecord, chunk: Chunk) -> None:
+    """Deletes what was found wrong in a chunk, before it is verified again."""
+    _delete(folder, [record.findings_name(chunk)])
 
 
 def delete_graph(folder: Storage) -> None:

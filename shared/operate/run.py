@@ -5,7 +5,7 @@
     run.pause(), run.resume()           hold it; go on, whatever was lost
     run.replay(…), run.discard(…)       what becomes of chunks in the dead letters
     run.queue_layer(…), run.queue_chunk(…), run.build(…), run.work()
-    run.verify(), run.upgrade(), run.reset(), run.books
+    run.verify(), run.begin_verification(), run.repair(…), run.upgrade(), run.reset(), run.books
 
 Nothing here parses, prints or starts a machine: who queues something with tasks elsewhere has them started
 (shared.dispatch). Invariants: whatever goes on with a run takes in the dead letters that wait first, since one
@@ -26,13 +26,13 @@ from shared.errors import StateError
 from shared.inputs.segmentation.cut import Cut
 from shared.operate import clearing, queueing
 from shared.operate.books import Books, Totals
+from shared.operate.checking import Checking
 from shared.operate.dead_letters import collect
-from shared.operate.feeding import Feeder
 from shared.operate.first_rows import need_first_rows
 from shared.operate.replay import chosen, current_failures, discard, forget, replay
 from shared.operate.status import RunStatus, run_status
 from shared.operate.upgrade import begin_upgrade, check_unedited, finish_upgrade
-from shared.operate.verification import Verification, verify
+from shared.operate.working import work_here
 from shared.plan.grid import Chunk
 from shared.run import control
 from shared.run.backend import Backend
@@ -42,33 +42,17 @@ from shared.run.ports import Completion, Failure, Orphan, Queue, State, Storage
 from shared.run.record import RECORD_NAME, RunRecord
 from shared.run.registry import Registry, need_record
 from shared.timestamps import now
-from shared.work.open_runs import OpenRuns, open_run, open_written
+from shared.work.open_runs import open_run
 from shared.work.steps import OpenRun
-from shared.work.worker import Worker
 
 
-class Run:
+class Run(Checking):
     """A run of a graph, and what can be done with it. Each method raises what the ports raise."""
-
-    def __init__(self, backend: Backend, record: RunRecord, clock: Callable[[], float] = time.time) -> None:
-        self.backend = backend
-        self.record = record
-        self._clock = clock
 
     @classmethod
     def open(cls, backend: Backend, graph: str) -> Run:
         """The current run of a graph; StateError if there is none, DataError for a damaged record."""
         return cls(backend, need_record(backend, graph))
-
-    @property
-    def where(self) -> str:
-        """The variables by which a make command finds this run."""
-        return f"GRAPH={self.graph}" + (f" PROJECT={self.backend.project}" if self.backend.project else "")
-
-    @property
-    def graph(self) -> str:
-        """The graph's name."""
-        return self.record.graph
 
     @cached_property
     def opened(self) -> OpenRun:
@@ -117,7 +101,10 @@ class Run:
         return Books(self.backend, self.record, self.completion, self.status, self.totals, lambda: self.paused)
 
     def totals(self) -> Totals | None:
-        """What the layers came to, from the counts in the top hand-off; None before that is stored."""
+        """What the layers came to, from the counts in the top hand-off; None before that is stored, and of a run
+        that builds nothing."""
+        if self.record.verifies:
+            return None
         name = self.record.handoff_name(self.record.plan.top)
         data = self.scratch.get([name])[name]
         if data is None:
@@ -159,7 +146,7 @@ class Run:
 
         StateError if the table is gone.
         """
-        if not self.record.prepare:
+        if not (self.record.prepare or self.record.verifies):
             need_first_rows(self.record, self.opened.table, self.how_to_begin)
         self.backend.prepare(self.record.plan.layers)
         self.collect_dead_letters()
@@ -194,13 +181,6 @@ class Run:
         with self.publishing() as queue:
             return queueing.queue_ready(self.record, layer, self.completion, queue)
 
-    def need_chunk(self, chunk: Chunk) -> None:
-        """StateError for a chunk that the run does not build, with its grids."""
-        if chunk not in self.record.plan:
-            plan = self.record.plan
-            grids = ", ".join(f"{at}: {plan.grid.layer_shape(at)}" for at in plan.layers if at)
-            raise StateError(f"{self.graph} has no chunk {chunk}; its grids by layer are {grids}")
-
     def queue_chunk(self, chunk: Chunk) -> None:
         """Queues one chunk to be built even if it is done; building it again changes nothing else."""
         self.need_chunk(chunk)
@@ -232,29 +212,7 @@ class Run:
     ) -> int:
         """Builds what is queued with one worker in this thread, until nothing came for `idle_seconds` or
         `stopped` says so; the number of chunks done. What runs in memory is built so."""
-        queue = self.backend.queue(self.record.plan.layers)
-        worker = Worker(
-            queue,
-            OpenRuns(self.backend, time.monotonic),
-            "here",
-            time.monotonic,
-            stopped,
-            wait,
-            between=Feeder(self.backend, queue, time.time),
-            classify=self.backend.classify,
-        )
-        try:
-            return worker.run(idle_seconds, poll_seconds=0.1)
-        finally:
-            queue.close()
-
-    def verify(self, truth: str | None = None) -> Verification:
-        """Checks the whole table of a finished run; `truth` in place of the record's. StateError before the end."""
-        self.need_table()
-        if not self.finished:
-            raise StateError(f"{self.graph} is not done; see: make status {self.where}")
-        inputs = open_written(self.backend, self.record)
-        return verify(self.record, self.opened, inputs, self.totals(), truth or self.record.truth)
+        return work_here(self.backend, self.record.plan.layers, stopped, idle_seconds, wait)
 
     def upgrade(self) -> dict[int, int]:
         """Begins to make a table of schema 2 one of schema 3, or goes on with that; how many chunks a layer
@@ -297,11 +255,6 @@ class Run:
         self._become(renewed)
 
     @property
-    def how_to_begin(self) -> str:
-        """The command that begins a run of this graph anew, as far as its dataset file can be known."""
-        return f"make ingest DATASET=NAME {self.where}"
-
-    @property
     def how_to_go_on(self) -> str:
         """The command that goes on with the run."""
         return f"make {'upgrade' if self.record.upgrade else 'resume'} {self.where}"
@@ -310,14 +263,6 @@ class Run:
     def discarded(self) -> int:
         """Chunks that were given up."""
         return sum(failure.state is State.DISCARDED for failure in self.completion.failures())
-
-    def need_table(self) -> None:
-        """StateError for a run that only writes processed files."""
-        if self.record.prepare:
-            raise StateError(
-                f"{self.graph} is a run that prepares processed files, and has no table; build one with: "
-                f"{self.how_to_begin}"
-            )
 
     def _new_name(self) -> str:
         return f"r{int(self._clock() * 1000)}"

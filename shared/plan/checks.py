@@ -12,7 +12,7 @@ from shared.errors import Problem
 from shared.plan.config import Dataset
 from shared.plan.grid import Grid
 from shared.plan.ids import IdLayout
-from shared.plan.names import NAME, TABLE_NAME
+from shared.plan.names import NAME, TABLE_NAME, VERIFY_SUFFIX
 from shared.plan.plan import Plan
 from shared.plan.roots import MIN_BITS
 from shared.plan.volume import VolumeFacts
@@ -67,6 +67,9 @@ def _check_names(dataset: Dataset, file: str, graph: str) -> list[Problem]:
     if not NAME.fullmatch(graph):
         allowed = "must start with a letter and hold at most 63 letters, digits, '-' and '_'"
         return [Problem("command line", "graph", graph, allowed)]
+    if graph.endswith(VERIFY_SUFFIX):
+        reserved = f"ends in {VERIFY_SUFFIX}, which is what the verification of another graph is called"
+        return [Problem("command line", "graph", graph, reserved)]
     table = dataset.table_name(graph)
     if not TABLE_NAME.fullmatch(table):
         prefix = dataset.graph_config.ID_PREFIX

@@ -16,6 +16,7 @@ from shared.plan.grid import Chunk
 from shared.run.facts import AtWork, Facts, Seen
 from shared.table.cells import Cells
 from shared.table.columns import Column, Family
+from shared.table.scan import Scan
 
 DEAD = -1
 """In place of a layer: the dead letters, for a queue that is opened to replay them."""
@@ -292,6 +293,13 @@ class Table(Protocol):
     def read_keys(self, keys: Sequence[bytes], column: Column | None = None) -> Iterator[Row]:
         """The rows of these keys that exist, in order of their keys; of one column alone, and only rows that have
         it, if a `column` is given: then no other cell is sent."""
+
+    def scan(self, ranges: Sequence[tuple[bytes, bytes]], only: Sequence[str] = ()) -> Scan:
+        """The same rows as `read` gives, as arrays. `only` some of the columns: `family:qualifier`, or `family:`
+        for all of a family; then rows without any of them are left out."""
+
+    def delete_rows(self, keys: Sequence[bytes]) -> None:
+        """Removes these rows; those that are not there are no error. Called in `shared.operate.removing` alone."""
 
 
 class Folder(Protocol):

@@ -27,8 +27,11 @@ from shared.run.record_versions import MAX_ATTEMPTS, OTHER_LAYERS, RECORD_VERSIO
 from shared.version import VERSION
 
 RECORD_NAME = "run.json"
+VERIFY_NAME = "verify.json"
+"""The report of the last verification of a graph's table, in the graph's folder."""
 HANDOFF_SUFFIX = ".handoff"
 """By which a bucket's lifecycle rule tells hand-offs, which may go when a run is over, from records."""
+FINDINGS_SUFFIX = ".json"
 WRITTEN = ("edges", "components")
 """The kinds of processed files that a run may write."""
 OUTPUTS = (*WRITTEN, "watershed")
@@ -48,6 +51,8 @@ class RunRecord:
     `OUTPUTS`); `prepare`: that is all that the run does, and it has no table. `table_parts` are the parts of the
     segmentation's tables, each as `shared.tables.parts` has it in JSON.
     `one_sided_edges`, `edges_beyond_volume` and `unusable_edges` are the plan's `EdgeRules`.
+    `verifies`: the run builds nothing, it verifies the table that the run of this graph made; `verified`: each
+    chunk is verified by the job that builds it.
     `upgrade`: the run adds family 4 to a table of schema 2, and writes nothing else. `max_attempts` has
     how many attempts the chunks of a layer have, by its number as a text, and for `OTHER_LAYERS`.
     `truth` is a file with the object of every supervoxel, if there is one to compare with; `made_by` the
@@ -77,6 +82,8 @@ class RunRecord:
     edges_beyond_volume: str = REFUSE
     unusable_edges: str = REFUSE
     max_attempts: dict[str, int] = field(default_factory=lambda: {OTHER_LAYERS: MAX_ATTEMPTS})
+    verifies: str | None = None
+    verified: bool = False
     truth: str | None = None
     made_by: str = VERSION
     dataset: dict[str, Any] = field(default_factory=dict)
@@ -102,6 +109,16 @@ class RunRecord:
     def handoff_name(self, chunk: Chunk) -> str:
         """The name of a chunk's hand-off in the graph's scratch folder."""
         return f"{self.run}/layer{chunk.layer}/{chunk.x}_{chunk.y}_{chunk.z}{HANDOFF_SUFFIX}"
+
+    def verdict_name(self, chunk: Chunk) -> str:
+        """The name of what a chunk's verification hands on: its hand-off, in a run that does nothing else."""
+        return (
+            self.handoff_name(chunk) if self.verifies else self.handoff_name(chunk).replace("/layer", "/verdict", 1)
+        )
+
+    def findings_name(self, chunk: Chunk) -> str:
+        """The name of what was found wrong in a chunk."""
+        return f"{self.run}/findings/{chunk.layer}_{chunk.x}_{chunk.y}_{chunk.z}{FINDINGS_SUFFIX}"
 
     def handoff_chunk(self, name: str) -> Chunk:
         """The chunk whose hand-off has that name; ValueError for a name that no hand-off has."""
@@ -215,6 +232,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
             isinstance(value, dict) and OTHER_LAYERS in value and all(map(_whole(1, 1 << 31), value.values()))
         ),
     ),
+    "verifies": ("the name of a graph or null", lambda value: value is None or _text(NAME)(value)),
+    "verified": ("true or false", lambda value: isinstance(value, bool)),
     "truth": ("a path or null", lambda value: value is None or _text(_SOMETHING)(value)),
     "made_by": ("a version", lambda value: isinstance(value, str)),
     "dataset": ("a mapping", lambda value: isinstance(value, dict)),

@@ -10,6 +10,7 @@ add a field: a new RECORD_VERSION, a step to it, and a golden file of the versio
 | 1 | has no number in it |
 | 2 | `max_attempts`, from the dataset's settings; `truth`; `made_by`; edge rules; `raw`, `written`, `prepare` |
 | 3 | `segmentation` and `table_parts` |
+| 4 | `verifies` and `verified` |
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from shared.plan.edge_rules import REFUSE
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 VERSION_KEY = "version"
 
 MAX_ATTEMPTS = 5
@@ -74,4 +75,8 @@ def _from_2(fields: Fields) -> Fields:
     return {**fields, VERSION_KEY: 3, "segmentation": None, "table_parts": []}
 
 
-_STEPS: tuple[Callable[[Fields], Fields], ...] = (_from_1, _from_2)
+def _from_3(fields: Fields) -> Fields:
+    return {**fields, VERSION_KEY: 4, "verifies": None, "verified": False}
+
+
+_STEPS: tuple[Callable[[Fields], Fields], ...] = (_from_1, _from_2, _from_3)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import zstandard
 
 from shared.plan.ids import Ids
+from shared.table.frames import decompressor
 
 MAX_CELL = 256 << 20
 """Bytes; Bigtable's own limit for a row. A frame that claims more is no cell of ours."""
@@ -36,7 +37,7 @@ def decode_ids(value: bytes) -> Ids:
         if not 0 <= size <= MAX_CELL:
             raise ValueError("a zstd frame that does not tell its size, or is too large")
         # A buffer of the right size is much faster than the usual one, as most cells are small.
-        frame = zstandard.ZstdDecompressor().decompressobj(write_size=max(1, min(size, 1 << 17)))
+        frame = decompressor().decompressobj(write_size=max(1, min(size, 1 << 17)))
         content = frame.decompress(value)
     except zstandard.ZstdError as error:
         raise ValueError(f"not a zstd frame ({error})") from error

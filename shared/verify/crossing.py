@@ -1,136 +1,131 @@
-"""The edges between chunks, checked while the walk goes up: both sides have them, and family 4 is right.
+"""The edges through faces, on their way up: far ends become nodes of the same layer, and family 4 is compared.
 
-Schema 3 stores with a node of layer k, for each active edge below it, the far end's highest ancestor
-with a layer <= k. That ancestor is in another chunk, which the walk meets earlier or later. So every
-subtree hands up the edges through its outer faces: the atomic ones, all family 4 rows below it, and
-the ancestors of each layer-2 node concerned. An edge of cross layer m is settled in the chunk of
-layer m + 1, the first that holds both ends. There its far ends are known in every layer from 2 to m,
-by the parent links of the other side.
-
-Invariants: every row of every family 4 cell is compared exactly, once, and so is every row that
-should be there; no part of this needs the whole table. Memory is for the outer faces alone: 32 bytes
-an atomic edge or a row of family 4, and 8 * (layer - 1) a layer-2 node with such edges.
+A verdict names far ends as they were one layer lower, and the chunk behind the face, child or outside neighbour,
+has the map from there to its own nodes. So both ends of every edge are nodes of the children's layer where the
+parent is verified, and what leaves it collapses as nodes merge. Invariants: every row of every family 4 cell is
+compared exactly once, and so is every row that should be there: those of layer l - 1 with the chunk of layer l.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from shared.chunks.digest import NONE
+from shared.chunks.handoff import Face, FaceMap
 from shared.chunks.labels import Flags, Index, unique_rows
-from shared.plan.ids import Ids
+from shared.plan.grid import Chunk, cross_layer, opposite
+from shared.plan.ids import NO_IDS, Ids
 from shared.plan.plan import Plan
-from shared.verify.rows import ChunkRows, Complain, EdgeRows
+from shared.verify.claims import find
+from shared.verify.findings import Findings
+from shared.verify.rows import EdgeRows
+from shared.verify.verdict import Verdict
+
+FaceMaps = Mapping[tuple[Chunk, int], FaceMap]
+"""By (chunk outside, its face): the maps of the outside neighbours of the children."""
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """The edges that leave a subtree.
+class Edges:
+    """Edges of the children of a chunk, side by side: `near` positions among the waiting nodes, `far` nodes of the
+    children's layer or below, the cross layer, the face of the child, and whether another child is behind it."""
 
-    `atomic` are those of its layer-2 nodes, `lifted` its rows of family 4. `chains` (n, layer - 1):
-    the layer-2 nodes with such edges in column 0, sorted, and in column i the highest ancestor of
-    each with a layer <= 2 + i; for schema 2 there is column 0 alone.
-    """
+    near: Index
+    far: Ids
+    layers: Ids
+    faces: Index
+    inner: Flags
 
-    atomic: EdgeRows
-    lifted: EdgeRows
-    chains: Ids
 
-    @classmethod
-    def of_layer2(cls, own: ChunkRows) -> Crossing:
-        """The edges that leave a layer-2 chunk."""
-        return cls(own.atomic, own.lifted, np.unique(own.atomic.nodes)[:, None])
+def lifted(
+    plan: Plan, children: Mapping[Chunk, Verdict], outside: FaceMaps | None, waiting: Ids, findings: Findings
+) -> Edges:
+    """All edges of the children; complains of those that only one side has. With `outside` None the chunk is
+    verified alone, as in a test run: edges through its outer faces lead nowhere."""
+    near, far, layers, faces, inner = [], [], [], [], []
+    for child, verdict in children.items():
+        positions = np.searchsorted(waiting, verdict.frontier.nodes)
+        for number, other in plan.grid.neighbours(child).items():
+            face = verdict.faces.get(number, Face())
+            back = opposite(number)
+            if other in children:
+                there = children[other].face_map(back)
+            elif outside is None:
+                continue
+            else:
+                there = outside[other, back]
+            at = positions[face.near.astype(np.int64)]
+            _compare(verdict, number, other, there, waiting[at], findings)
+            place, known = find(there.old, face.far)
+            findings.pairs(
+                waiting[at[~known]], face.far[~known], f"has an edge to {{}}, of which chunk {other} knows nothing"
+            )
+            near.append(at[known])
+            far.append(there.new[place[known]])
+            count = len(near[-1])
+            layers.append(np.full(count, cross_layer(child, number) if count else 0, np.uint64))
+            faces.append(np.full(count, number))
+            inner.append(np.full(count, other in children))
+    none = np.zeros(0, np.int64)
+    return Edges(
+        np.concatenate([none, *near]),
+        np.concatenate([NO_IDS, *far]),
+        np.concatenate([NO_IDS, *layers]),
+        np.concatenate([none, *faces]),
+        np.concatenate([none.astype(bool), *inner]),
+    )
 
-    @classmethod
-    def joined(cls, parts: list[Crossing]) -> Crossing:
-        """The edges of several chunks of one layer; those from one of them to another are still there."""
-        chains = np.concatenate([part.chains for part in parts])
-        return cls(
-            EdgeRows.joined([part.atomic for part in parts]),
-            EdgeRows.joined([part.lifted for part in parts]),
-            chains[np.argsort(chains[:, 0])],
+
+def _compare(verdict: Verdict, number: int, other: Chunk, there: FaceMap, near: Ids, findings: Findings) -> None:
+    """Complains unless a chunk of layer 2 and the one behind a face have the same active edges between them."""
+    here = verdict.digests.get(number, NONE)
+    if verdict.chunk.layer == 2 and here != there.digest and len(near):
+        told = there.digest[0] if there.digest else 0
+        findings.each(
+            near[:1],
+            f"is one of those with active edges from chunk {verdict.chunk} to {other}, which has not the same "
+            f"({here[0]:,} and {told:,})",
         )
 
-    def climb(self, plan: Plan, layer: int, nodes: Ids, parents: Ids, lifted: EdgeRows) -> Crossing:
-        """One layer up: `parents` are those of `nodes`; `lifted` the family 4 rows of that layer's nodes."""
-        if plan.schema == 2:
-            return self
-        here = plan.ids.layers(parents) == layer
-        order = np.argsort(nodes[here])
-        nodes, parents = nodes[here][order], parents[here][order]
-        last = self.chains[:, -1]
-        at, known = _find(nodes, last)
-        above = last.copy()
-        above[known] = parents[at[known]]
-        return Crossing(self.atomic, EdgeRows.joined([self.lifted, lifted]), np.column_stack([self.chains, above]))
 
-    def settle(self, plan: Plan, cross_layer: int, complain: Complain) -> Crossing:
-        """Checks the edges of a cross layer, both ends of which are here now; the edges that are left."""
-        here, also = self.atomic.layers == cross_layer, self.lifted.layers == cross_layer
-        settled = Crossing(self.atomic.take(here), self.lifted.take(also), self.chains)
-        for node, near, far in settled._one_sided().tolist():
-            complain(f"{node:020d}", f"has an active edge from {near} to {far}, which the node of {far} has not")
-        if plan.schema == 3:
-            settled._compare(plan, cross_layer, complain)
-        left = self.atomic.take(~here)
-        _, waits = _find(np.unique(left.nodes), self.chains[:, 0])
-        return Crossing(left, self.lifted.take(~also), self.chains[waits])
-
-    def _compare(self, plan: Plan, cross_layer: int, complain: Complain) -> None:
-        """Compares family 4 with what the atomic edges give, both all of one cross layer."""
-        lacking, added = _differences(self._expected(plan), self.lifted.pairs)
-        for near, far in lacking.tolist():
-            complain(f"{near:020d}", f"lacks the cross edge to {far} under cross layer {cross_layer}")
-        for near, far in added.tolist():
-            complain(
-                f"{near:020d}",
-                f"has a cross edge to {far} under cross layer {cross_layer} that no active edge below it gives",
-            )
-
-    def _one_sided(self) -> Ids:
-        """The (node, near, far) of atomic edges that are missing in the far end's node."""
-        alone, _ = _differences(self.atomic.pairs, self.atomic.pairs[:, ::-1])
-        order = np.argsort(self.atomic.pairs[:, 0])
-        at, _ = _find(self.atomic.pairs[order, 0], alone[:, 0])
-        return np.column_stack([self.atomic.nodes[order[at]], alone])
-
-    def _expected(self, plan: Plan) -> Ids:
-        """The family 4 rows (n, 2) that the atomic edges give; edges of one side only are left out."""
-        near_sv, far_sv = self.atomic.pairs[:, 0], self.atomic.pairs[:, 1]
-        order = np.argsort(near_sv)
-        at, known = _find(near_sv[order], far_sv)
-        near_at, _ = _find(self.chains[:, 0], self.atomic.nodes[known])
-        far_at, _ = _find(self.chains[:, 0], self.atomic.nodes[order[at[known]]])
-        rows = [np.zeros((0, 2), np.uint64), *self._by_layer(plan, near_at, far_at)]
-        return np.concatenate(rows)
-
-    def _by_layer(self, plan: Plan, near_at: Index, far_at: Index) -> Iterator[Ids]:
-        """For each layer the distinct edges of its own nodes, by positions in the chains."""
-        near_at, far_at = (part.astype(np.int64) for part in unique_rows(near_at, far_at))
-        for column in range(self.chains.shape[1]):
-            near, far = self.chains[near_at, column], self.chains[far_at, column]
-            own = plan.ids.layers(near) == column + 2
-            yield np.column_stack(unique_rows(near[own], far[own]))
+def compare_lifted(plan: Plan, layer: int, waiting: Ids, edges: Edges, found: EdgeRows, findings: Findings) -> None:
+    """Compares family 4 of the nodes of `layer`, as read, with what the edges give."""
+    own = plan.ids.layers(waiting)[edges.near] == layer
+    expected = edges.layers[own], waiting[edges.near[own]], edges.far[own]
+    lacking, added = differences(expected, (found.layers, found.nodes, found.pairs[:, 1]))
+    for rows, verb, end in ((lacking, "lacks the", ""), (added, "has a", " that no active edge below it gives")):
+        for cross in np.unique(rows[0]).tolist():
+            some = rows[0] == cross
+            reason = f"{verb} cross edge to {{}} under cross layer {cross}{end}"
+            findings.pairs(rows[1][some], rows[2][some], reason)
 
 
-def _find(known: Ids, wanted: Ids) -> tuple[Index, Flags]:
-    """Where each of `wanted` stands in `known`, which is sorted, and whether it does."""
-    if not len(known):
-        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
-    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return at, known[at] == wanted
+def differences(first: Any, second: Any) -> tuple[list[Ids], list[Ids]]:
+    """The distinct rows, given as columns, that only the one has, and those that only the other has."""
+    parts = [unique_rows(*table) for table in (first, second)]
+    columns = [np.concatenate(pair) for pair in zip(*parts, strict=True)]
+    from_second: npt.NDArray[np.bool_] = np.arange(len(columns[0])) >= len(parts[0][0])
+    order = np.lexsort(columns[::-1])
+    columns, from_second = [column[order] for column in columns], from_second[order]
+    alike = np.ones(max(len(order) - 1, 0), bool)
+    for column in columns:
+        alike &= column[1:] == column[:-1]
+    lone = ~(np.append(alike, False) | np.append(False, alike))[: len(order)]
+    return [column[lone & ~from_second] for column in columns], [column[lone & from_second] for column in columns]
 
 
-def _differences(first: Ids, second: Ids) -> tuple[Ids, Ids]:
-    """The distinct rows that only the one has, and those that only the other has."""
-    parts = [np.column_stack(unique_rows(*rows.T)) for rows in (first, second)]
-    rows = np.concatenate(parts)
-    from_second: npt.NDArray[np.bool_] = np.arange(len(rows)) >= len(parts[0])
-    order = np.lexsort((rows[:, 1], rows[:, 0]))
-    rows, from_second = rows[order], from_second[order]
-    alike = (rows[1:] == rows[:-1]).all(axis=1)
-    lone = ~(np.append(alike, False) | np.append(False, alike))[: len(rows)]
-    return rows[lone & ~from_second], rows[lone & from_second]
+def leaving(faces: Index, near: Index, far: Ids, old: Ids) -> dict[int, Face]:
+    """What leaves through each face: edge i from the node at position `near[i]`, known to neighbours as
+    `old[i]`."""
+    result = {}
+    for face in np.unique(faces).tolist():
+        at = faces == face
+        ends, others = unique_rows(near[at].astype(np.uint32), far[at])
+        names, first = np.unique(old[at], return_index=True)
+        result[face] = Face(ends, others, names, near[at][first].astype(np.uint32))
+    return result

@@ -24,6 +24,8 @@ from shared.work.inputs_of_run import InputFolder, InputRanges, OutputFolder
 from shared.work.sources import Sources
 from shared.work.steps import OpenRun
 from shared.work.table_sorter import TableSorter
+from shared.work.verifier import Verifier
+from shared.work.verifying import Verifying
 from shared.work.written import Written
 
 LOOK_SECONDS = 5.0
@@ -51,7 +53,12 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
     if record.segmentation is not None:
         cutter = Cutter(record.segmentation, Volumes.of(record.segmentation), tables)
         sorter = TableSorter(record, scratch, lambda folder: InputRanges(graph, folder, backend.ranges))
-    sources = Sources(open_inputs(backend, record, tables), scratch, written, cutter, sorter)
+    inputs = open_inputs(backend, record, tables)
+    verifying = None
+    if record.verifies or record.verified:
+        # Beside a test's chunks nothing is built, but its own input is all there.
+        verifying = Verifying(record, scratch, Verifier(record.plan, table, None if record.test else inputs))
+    sources = Sources(inputs, scratch, written, cutter, sorter, verifying)
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
 
 

@@ -22,6 +22,7 @@ from shared.work.handoffs import stored
 from shared.work.layer2_inputs import NO_EDGE_FILE, read_active
 from shared.work.prepared import prepared, prepared_parent
 from shared.work.table_sorter import TableSorter
+from shared.work.verifying import Verifying
 from shared.work.written import Puts, Written
 
 
@@ -47,13 +48,14 @@ class Made:
 @dataclass(frozen=True)
 class Sources:
     """Where a run's chunks come from: its input, and the graph's scratch folder with the hand-offs; what is written
-    beside the table, if something is; and for a segmentation what makes its cuts."""
+    beside the table, if something is; for a segmentation what makes its cuts; and what verifies its chunks."""
 
     inputs: InputSource
     scratch: Storage
     written: Written = field(default_factory=Written)
     cutter: Cutter | None = None
     sorter: TableSorter | None = None
+    verifying: Verifying | None = None
 
     def make(self, record: RunRecord, chunk: Chunk) -> Made:
         """Reads and builds a chunk of `record`'s plan; DataError, RangeOverflow or MissingHandOff."""
@@ -62,6 +64,9 @@ class Sources:
             return Made(None, self.sorter.sort(chunk))
         if chunk.layer == 1:
             return self._cut(record, chunk)
+        if record.verifies:
+            assert self.verifying is not None
+            return Made(None, *self._verified(self.verifying, chunk))
         if record.prepare:
             return self._prepare(record, chunk)
         source = Remembered(self.inputs)
@@ -70,6 +75,10 @@ class Sources:
         totals = built.handoff.totals
         counts = totals[2].get("supervoxels", 0), totals[chunk.layer].get("nodes", 0)
         return Made(built.cells, encode_handoff(built.handoff), files, *counts)
+
+    def _verified(self, verifying: Verifying, chunk: Chunk) -> tuple[bytes, Sequence[Puts]]:
+        verdict, findings = verifying.verify(chunk)
+        return verdict, [findings]
 
     def _cut(self, record: RunRecord, chunk: Chunk) -> Made:
         """The cut of a chunk of layer 1."""

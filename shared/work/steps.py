@@ -1,6 +1,6 @@
 """What is done with one message, from the build to the parents that it made ready.
 
-    build -> files -> rows -> hand-off -> completion -> publish the ready -> (the worker acks)
+    build -> files -> rows (-> verdict) -> hand-off -> completion -> publish the ready -> (the worker acks)
 
 Files are what a run from raw output or a segmentation writes beside its table. They come before the rows: where
 they cannot be written no row is paid for, and none is read by a server that lacks them. A cut has files and a
@@ -84,6 +84,9 @@ def work_on(
     rows = 0
     if made.cells is not None:
         rows = _written(run, cells_to_write(record, made.cells))
+        check()
+    if record.verified and run.sources.verifying is not None and chunk.layer >= 2:
+        run.sources.verifying.verify_built(chunk)
         check()
     if chunk == record.plan.top:
         # Its dependencies are done, so every chunk's files are there.

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.errors import IngestError, StateError
@@ -17,7 +18,7 @@ from shared.gcp.clients import EMULATOR_PROJECT, Endpoints
 from shared.memory.table import MemoryTable
 from shared.run.ports import Row, Table
 from shared.table.cells import Cells
-from shared.table.columns import CHILDREN, COUNTER, PARENT, Column, Family, families
+from shared.table.columns import CHILDREN, COUNTER, PARENT, Column, Family, cross_edges, families
 
 UNAVAILABLE, INVALID_ARGUMENT = 14, 3
 NOWHERE = Endpoints(EMULATOR_PROJECT, "instance", "database")
@@ -304,3 +305,69 @@ def test_environment_is_not_read(emulators: dict[str, str], monkeypatch: pytest.
     table.create(families(2))
     table.write([cells(PARENT, a=b"1")], 1)
     assert [row.key for row in table.read_keys([b"a"])] == [b"a"]
+
+
+def scanned(table: Table, ranges: list[tuple[bytes, bytes]], *only: str) -> dict[bytes, dict[str, bytes]]:
+    """A scan as rows by key, with the values of their cells."""
+    scan = table.scan(ranges, only)
+    found: dict[bytes, dict[str, bytes]] = {b"%020d" % node: {} for node in scan.nodes.tolist()}
+    for column, cell in scan.cells.items():
+        for at, row in enumerate(cell.rows.tolist()):
+            found[b"%020d" % scan.nodes[row]][column] = cell.value(at)
+    assert scan.nodes.tolist() == sorted(scan.nodes.tolist())
+    return found | {key: dict(row) for key, row in scan.odd.items()}
+
+
+def test_scan(table: Table) -> None:
+    """A scan has the rows that a read has, the newest cells and their times, whatever the rows are like."""
+    nodes = [b"%020d" % number for number in (3, 7, 1 << 60, (1 << 64) - 1)]
+    plain = [b"%020d" % number for number in range(1000, 3000)]
+    table.write([Cells(PARENT, plain, [key[-8:] for key in plain])], 2)
+    table.write(
+        [Cells(CHILDREN, nodes, [b"x" * 9 * at for at in range(4)]), Cells(PARENT, nodes[:2], [b"1", b""])], 1
+    )
+    table.write([Cells(PARENT, nodes[1:2], [b"later"])], 3)
+    odd = [b"a", b"9" * 20, b"0" * 21, b"i1"]
+    table.write([Cells(COUNTER, odd, odd)], 1)
+    whole = [(b"", b"\xff")]
+    assert scanned(table, whole) == {row.key: row.cells for row in table.read(whole)}
+    scan = table.scan(whole)
+    times = scan.cells[str(PARENT)]
+    assert times.times[np.searchsorted(times.rows, np.searchsorted(scan.nodes, 7))] == 3000
+    some = [(b"%020d" % 1001, b"%020d" % 1003), (b"%020d" % 7, b"%020d" % 8), (b"%020d" % 2, b"%020d" % 2)]
+    assert list(scanned(table, some)) == [b"%020d" % number for number in (7, 1001, 1002)]
+    assert scanned(table, []) == {}
+
+
+def test_scan_of_some_columns(table: Table) -> None:
+    """`only` names columns or whole families; rows without any of them are left out."""
+    key, other, third = (b"%020d" % number for number in (1, 2, 3))
+    lifted = [Cells(cross_edges(layer), [key], [b"4"]) for layer in (2, 3)]
+    table.write(
+        [Cells(PARENT, [key, third], [b"1", b"3"]), Cells(CHILDREN, [key, other], [b"1", b"2"]), *lifted], 1
+    )
+    parent, two, three = str(PARENT), str(cross_edges(2)), str(cross_edges(3))
+    assert scanned(table, [(b"", b"z")], parent, "4:") == {
+        key: {parent: b"1", two: b"4", three: b"4"},
+        third: {parent: b"3"},
+    }
+    assert scanned(table, [(b"", b"z")], three) == {key: {three: b"4"}}
+
+
+def test_delete_rows(table: Table) -> None:
+    """Rows are removed by exact keys, others stay; one that was removed can be written anew, at the same time
+    too."""
+    table.write([cells(PARENT, a=b"1", aa=b"2", b=b"3"), cells(CHILDREN, a=b"4")], 5)
+    table.delete_rows([b"a", b"x"])
+    assert [row.key for row in table.read([(b"", b"z")])] == [b"aa", b"b"]
+    table.delete_rows([])
+    table.write([cells(PARENT, a=b"5")], 5)
+    assert [row.cells for row in table.read_keys([b"a"])] == [{str(PARENT): b"5"}]
+
+
+def test_scan_and_delete_of_a_missing_table(missing: Table) -> None:
+    """Both say that it is not there."""
+    with pytest.raises(StateError, match="no table"):
+        missing.scan([(b"a", b"z")])
+    with pytest.raises(StateError, match="no table"):
+        missing.delete_rows([b"a"])

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from shared.inputs.source import ProcessedSource
 from shared.table.cells import Cells
 from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
-from shared.verify.partition import compare, input_partition, table_partition
-from shared.verify.walk import Report, Walk
 from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling, content, storage_of
 from tests.oracle import Oracle
 from tests.volumes import Volume, random_volume
+from tests.whole.partition import compare, input_partition, table_partition
+from tests.whole.walk import Report, Walk
 
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 3)).flatmap(st.permutations).map(tuple)
 volumes = st.builds(

@@ -13,11 +13,11 @@ from shared.plan.grid import Chunk, Grid
 from shared.table.cells import Cells
 from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
 from shared.table.decode import decode_pairs
-from shared.verify.walk import Report, Walk
 from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling
 from tests.oracle import Oracle
 from tests.volumes import Point, Volume, traced_volume
+from tests.whole.walk import Report, Walk
 
 
 def ingested(volume: Volume) -> MemoryRun:

@@ -16,10 +16,10 @@ from shared.operate.begin import begin
 from shared.operate.check import check
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
-from shared.verify.partition import table_partition
-from shared.verify.walk import Report, Walk
 from tests.examples import examples
 from tests.segmentations import Expected, Scene, expected, write
+from tests.whole.partition import table_partition
+from tests.whole.walk import Report, Walk
 
 NOW = 1_700_000_000_000
 

@@ -22,12 +22,12 @@ from shared.run.record import RECORD_NAME, RunRecord
 from shared.table.cells import Cells
 from shared.table.columns import COUNTER, META, META_KEY, VERSION_KEY, Family, counter_key, families
 from shared.table.meta import version_cells
-from shared.verify.walk import Report, Walk
 from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling, content
 from tests.property.test_oracle import odd, volumes
 from tests.property.test_schema3 import winding
 from tests.volumes import Volume, random_volume, something_to_test
+from tests.whole.walk import Report, Walk
 
 
 def ingested(volume: Volume, schema: int, **changes: Any) -> MemoryRun:

@@ -24,14 +24,14 @@ from shared.plan.grid import Chunk, neighbour
 from shared.run.done import is_finished
 from shared.table.cells import Cells
 from shared.table.columns import META, META_KEY, VERSION, VERSION_KEY
-from shared.verify.partition import compare, input_partition, table_partition
-from shared.verify.walk import Report, Walk
 from shared.work.layer2_inputs import NO_COMPONENT_FILE, NO_EDGE_FILE, ONE_SIDED
 from tests.examples import examples
 from tests.harness import MemoryRun, Shuffling, content, storage_of
 from tests.oracle import Oracle
 from tests.property.test_oracle import volumes
 from tests.volumes import Volume, edge_list, random_volume
+from tests.whole.partition import compare, input_partition, table_partition
+from tests.whole.walk import Report, Walk
 
 LISTS = {"inside": "in_chunk", "between": "between_chunk", "cross": "cross_chunk"}
 

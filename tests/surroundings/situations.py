@@ -24,7 +24,14 @@ GRAPH = ("--graph", "g")
 OF_A_RUN: tuple[tuple[str, ...], ...] = (
     *(("status", *GRAPH), ("verify", *GRAPH), ("show", "1", *GRAPH), ("layer", "2", *GRAPH)),
     *(("chunk", "2/0_0_0", *GRAPH), ("chunk-local", "2 0 0 0", *GRAPH), ("reset", "--yes", *GRAPH)),
-    *(("upgrade", *GRAPH), ("failed", *GRAPH), ("replay", *GRAPH), ("discard", "2", *GRAPH), ("pause", *GRAPH)),
+    *(
+        ("upgrade", *GRAPH),
+        ("repair", *GRAPH),
+        ("failed", *GRAPH),
+        ("replay", *GRAPH),
+        ("discard", "2", *GRAPH),
+        ("pause", *GRAPH),
+    ),
 )
 """Every command that opens a run on what runs already."""
 STARTING: tuple[tuple[str, ...], ...] = (("ingest", "{dataset}"), ("resume", *GRAPH))

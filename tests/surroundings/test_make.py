@@ -95,6 +95,7 @@ def make(tmp_path: Path) -> Checkout:
 RUN = {
     "status": [],
     "verify": [],
+    "repair": [],
     "resume": [],
     "reset": [],
     "upgrade": [],
@@ -130,6 +131,8 @@ HOSTILE = {
             "ALL",
             "REPLACE",
             "SAMPLE",
+            "VERIFY",
+            "QUEUE",
             "PORT",
         ),
         *(

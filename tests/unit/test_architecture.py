@@ -36,8 +36,8 @@ ALLOWED = {
     "tables": BASE | {"plan", "inputs"},
     "chunks": BASE | {"plan", "inputs", "table"},
     "run": BASE | {"plan", "inputs", "table", "chunks"},
-    "work": BASE | {"plan", "voxels", "inputs", "table", "tables", "chunks", "run"},
-    "verify": BASE | {"plan", "inputs", "table", "chunks", "run"},
+    "verify": BASE | {"plan", "inputs", "table", "chunks"},
+    "work": BASE | {"plan", "voxels", "inputs", "table", "tables", "chunks", "run", "verify"},
     "operate": BASE
     | {"plan", "estimate", "voxels", "inputs", "ranges", "table", "tables", "chunks", "run", "work", "verify"},
     "dispatch": BASE | {"plan", "run", "operate"},

@@ -71,6 +71,9 @@ CUT = dataclasses.replace(
 )
 """The same, cutting a segmentation, as the golden file v3-segmentation.json."""
 
+VERIFIES = dataclasses.replace(RECORD, verifies="fly", verified=True)
+"""The same, verifying a table, as the golden file v4-verify.json."""
+
 GOLDEN = (RECORDS / f"v{RECORD_VERSION}.json").read_bytes().rstrip()
 FILE = "gs://bucket/scratch/fly_v1/run.json"
 
@@ -99,6 +102,8 @@ records = st.builds(
     ),
     written=st.sampled_from([(), ("edges",), ("components",), ("edges", "components")]),
     prepare=st.booleans(),
+    verifies=st.none() | names,
+    verified=st.booleans(),
     auto_queue_parents=st.booleans(),
     one_sided_edges=st.sampled_from(["refuse", "join"]),
     edges_beyond_volume=st.sampled_from(["refuse", "drop"]),
@@ -124,7 +129,7 @@ def test_golden_bytes() -> None:
     assert RunRecord.decode(GOLDEN, FILE) == RECORD
 
 
-@pytest.mark.parametrize(("name", "record"), [("raw", RAW), ("segmentation", CUT)])
+@pytest.mark.parametrize(("name", "record"), [("raw", RAW), ("segmentation", CUT), ("verify", VERIFIES)])
 def test_golden_bytes_of_other_inputs(name: str, record: RunRecord) -> None:
     """A run that reads raw output, or a segmentation, is the same after an update, too."""
     golden = (RECORDS / f"v{RECORD_VERSION}-{name}.json").read_bytes().rstrip()
@@ -182,6 +187,9 @@ def test_messages_and_names() -> None:
     chunk = Chunk(3, 2, 0, 0)
     assert Message.decode(RECORD.message(chunk)) == Message("fly_v1", "r1", chunk)
     assert RECORD.handoff_name(chunk) == "r1/layer3/2_0_0.handoff"
+    assert RECORD.verdict_name(chunk) == "r1/verdict3/2_0_0.handoff"
+    assert VERIFIES.verdict_name(chunk) == VERIFIES.handoff_name(chunk)
+    assert RECORD.findings_name(chunk) == "r1/findings/3_2_0_0.json"
     assert RECORD.handoff_chunk("r1/layer3/2_0_0.handoff") == chunk
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.verify.rules import parent_rule
 from tests.examples import examples
 from tests.oracle import Oracle
 from tests.volumes import Volume, random_volume
+from tests.whole.rules import parent_rule
 
 
 def mask_of(*layers: int) -> int:

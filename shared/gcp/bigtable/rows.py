@@ -6,7 +6,8 @@ make up a graph. Writing has an encoder of its own (shared.gcp.bigtable.wire).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from shared.run.ports import Row
@@ -47,6 +48,23 @@ def bigtable_message(name: str) -> Any:
     from google.cloud.bigtable_v2.types import bigtable
 
     return getattr(bigtable, name).pb()
+
+
+def newest(only: Sequence[str]) -> dict[str, Any]:
+    """The filter for the newest cell of each column, or of `only` some: `family:qualifier`, or `family:` for all of
+    a family."""
+    limit: dict[str, Any] = {"cells_per_column_limit_filter": 1}
+    if not only:
+        return limit
+    parts = []
+    for column in only:
+        family, _, qualifier = column.partition(":")
+        part: list[dict[str, Any]] = [{"family_name_regex_filter": re.escape(family)}]
+        if qualifier:
+            part.append({"column_qualifier_regex_filter": re.escape(qualifier).encode()})
+        parts.append({"chain": {"filters": part}} if qualifier else part[0])
+    some = parts[0] if len(parts) == 1 else {"interleave": {"filters": parts}}
+    return {"chain": {"filters": [some, limit]}}
 
 
 def merged(ranges: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

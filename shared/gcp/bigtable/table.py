@@ -9,17 +9,17 @@ takes an emulator from the environment only, and exports metrics unasked.
 from __future__ import annotations
 
 import logging
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.errors import Denied, IngestError, Refused, StateError, Unreachable
 from shared.gcp.bigtable.answers import Failed, failed_rows
-from shared.gcp.bigtable.rows import bigtable_message, merge_chunks, merged
-from shared.gcp.bigtable.wire import Rows, encode_rows
+from shared.gcp.bigtable.rows import bigtable_message, merge_chunks, merged, newest
+from shared.gcp.bigtable.scanned import Scanner
+from shared.gcp.bigtable.wire import Rows, deletions, encode_rows
 from shared.gcp.clients import (
     Backoff,
     Endpoints,
@@ -32,6 +32,7 @@ from shared.gcp.clients import (
 from shared.run.ports import Row
 from shared.table.cells import Cells
 from shared.table.columns import Column, Family
+from shared.table.scan import Scan
 
 IN_FLIGHT = 4
 """Requests under way at once: one is built while others are written."""
@@ -52,6 +53,8 @@ ERRORS: dict[str, type[IngestError]] = {
 
 Mutate = Callable[[bytes], Iterable[bytes]]
 """Sends one encoded MutateRowsRequest; the MutateRowsResponses of it, encoded, as they come."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -155,6 +158,20 @@ class BigtableTable:
         while some := list(islice(left, KEYS_A_READ)):
             yield from self._read([], some, column)
 
+    def scan(self, ranges: Sequence[tuple[bytes, bytes]], only: Sequence[str] = ()) -> Scan:
+        """The same rows as arrays; `only` some of the columns. StateError without the table."""
+        scanner = Scanner()
+        for _ in self._going_on(merged(ranges), [], only, scanner.keys, bytes):
+            pass
+        return scanner.taken()
+
+    def delete_rows(self, keys: Sequence[bytes]) -> None:
+        """Removes these rows; raises what `write` does."""
+        mutate, left = self._mutate or self._mutate_rows, iter(sorted(set(keys)))
+        while some := list(islice(left, KEYS_A_READ)):
+            rows = deletions(some)
+            self._finish(mutate, rows, mutate(rows.request(self._name)))
+
     @cached_property
     def _channel(self) -> Any:
         return bigtable_channel(self._endpoints)
@@ -202,26 +219,35 @@ class BigtableTable:
     def _read(
         self, ranges: list[tuple[bytes, bytes]], keys: list[bytes], column: Column | None = None
     ) -> Iterator[Row]:
-        """Reads on after the last whole row when a stream breaks off."""
-        call, answer = self._stub("ReadRows", READ_SECONDS), bigtable_message("ReadRowsResponse").FromString
-        wanted_cells: dict[str, Any] = {"cells_per_column_limit_filter": 1}
-        if column is not None:
-            family, qualifier = re.escape(column.family), re.escape(column.qualifier)
-            of_column = [{"family_name_regex_filter": family}, {"column_qualifier_regex_filter": qualifier}]
-            wanted_cells = {"chain": {"filters": [*of_column, wanted_cells]}}
+        """Rows by key."""
+        answer, only = bigtable_message("ReadRowsResponse").FromString, () if column is None else (str(column),)
+        return self._going_on(
+            ranges, keys, only, lambda answers: merge_chunks(map(answer, answers)), lambda row: row.key
+        )
+
+    def _going_on(
+        self,
+        ranges: list[tuple[bytes, bytes]],
+        keys: list[bytes],
+        only: Sequence[str],
+        taken: Callable[[Iterable[bytes]], Iterator[T]],
+        key_of: Callable[[T], bytes],
+    ) -> Iterator[T]:
+        """What is `taken` from the encoded answers; reads on after the last whole row when a stream breaks off."""
+        call = self._stub("ReadRows", READ_SECONDS)
         last, backoff = b"", Backoff(self._deadline)
         while ranges or keys:
             wanted = {
                 "row_keys": keys,
                 "row_ranges": [{"start_key_closed": low, "end_key_open": high} for low, high in ranges],
             }
-            message = bigtable_message("ReadRowsRequest")(table_name=self._name, rows=wanted, filter=wanted_cells)
+            message = bigtable_message("ReadRowsRequest")(table_name=self._name, rows=wanted, filter=newest(only))
             request = message.SerializeToString()
             try:
                 with api_errors(self._missing):
-                    for row in merge_chunks(map(answer, call(request))):
-                        last, backoff = row.key, Backoff(self._deadline)
-                        yield row
+                    for one in taken(call(request)):
+                        last, backoff = key_of(one), Backoff(self._deadline)
+                        yield one
                 return
             except transient_errors() as error:
                 _log.warning("a read of %s broke off and goes on: %s", self._id, error)

@@ -44,6 +44,13 @@ class Rows:
         return Rows([self.entries[at] for at in positions])
 
 
+def deletions(keys: Sequence[bytes]) -> Rows:
+    """The request that removes whole rows."""
+    message = bigtable_message("MutateRowsRequest")
+    entries = [{"row_key": key, "mutations": [{"delete_from_row": {}}]} for key in keys]
+    return Rows([message(entries=[entry]).SerializeToString() for entry in entries])
+
+
 def encode_rows(cells: Sequence[Cells], timestamp_us: int) -> Iterator[Rows]:
     """All cells in requests within the limits, rows by key: neighbours lie on the same server.
 

@@ -3,7 +3,7 @@
 Every subtree hands up its *frontier*: nodes whose parent lies above it. A chunk's own nodes are
 matched with the frontier of its children, so that each parent link is compared with the children
 cell that must answer it; what is left at the top is a violation. Edges between chunks are compared
-where both ends are known (shared.verify.crossing). All row ranges together cover the whole key
+where both ends are known (tests.whole.crossing). All row ranges together cover the whole key
 space, so a row that no job of the plan can have written is found too.
 """
 
@@ -20,9 +20,9 @@ from shared.plan.plan import Plan
 from shared.run.ports import Row, Table
 from shared.table.columns import META_KEY, ROOT_COUNTERS, VERSION_KEY, counter_key, node_key
 from shared.table.decode import decode_counter
-from shared.verify.crossing import Crossing
-from shared.verify.rows import ChunkRows, read_nodes
-from shared.verify.rules import parent_rule
+from tests.whole.crossing import Crossing
+from tests.whole.rows import ChunkRows, read_nodes
+from tests.whole.rules import parent_rule
 
 MAX_REPORTED = 100
 

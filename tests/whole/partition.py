@@ -1,13 +1,7 @@
-"""Whether the table puts the right supervoxels together: compared with the input files, or a truth.
-
-Independent of the build on purpose: all edges of the volume at once, one labelling, no chunks. It holds all
-supervoxels and edges in memory (about 600 bytes for each supervoxel with five edges, most of them graph-tool's),
-so it is for tables of up to some 10^7.
-"""
+"""The partition of a whole volume by its input, all edges at once: the oracle of the verification chunk by
+chunk."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,23 +13,9 @@ from shared.plan.edge_rules import JOIN
 from shared.plan.grid import Chunk
 from shared.plan.ids import Ids
 from shared.plan.plan import Plan
+from shared.verify.truth import Partition, compare, table_partition
 
-Partition = tuple[Ids, Ids]
-"""Supervoxels (n,), sorted, and for each the name of its part (n,), any uint64."""
-
-
-def table_partition(plan: Plan, links: list[tuple[Ids, Ids]]) -> Partition:
-    """Supervoxels and their roots from all (children, parents) links of a table."""
-    child = np.concatenate([np.zeros(0, np.uint64), *(part[0] for part in links)])
-    parent = np.concatenate([np.zeros(0, np.uint64), *(part[1] for part in links)])
-    order = np.argsort(child)
-    child, parent = child[order], parent[order]
-    supervoxels = child[plan.ids.layers(child) == 1]
-    root = supervoxels
-    for _ in plan.graph_layers:
-        at = np.minimum(np.searchsorted(child, root), len(child) - 1)
-        root = np.where(child[at] == root, parent[at], root) if len(child) else root
-    return supervoxels, root
+__all__ = ["compare", "input_partition", "table_partition"]
 
 
 def input_partition(plan: Plan, source: InputSource) -> Partition:
@@ -90,18 +70,3 @@ def _components(count: int, pairs: npt.NDArray[np.int64]) -> Ids:
     labelled, _ = graph_tool.topology.label_components(graph)
     labels: Ids = np.array(labelled.a, dtype=np.uint64)
     return labels
-
-
-def compare(found: Partition, expected: Partition, complain: Callable[[str, str], None]) -> None:
-    """Complains of each supervoxel that only one side has, and of each root that is not one part."""
-    for key in np.setdiff1d(found[0], expected[0]).tolist():
-        complain(f"{key:020d}", "is in the table, but in no edge of the input")
-    for key in np.setdiff1d(expected[0], found[0]).tolist():
-        complain(f"{key:020d}", "is in an edge of the input, but not in the table")
-    _, at, there = np.intersect1d(found[0], expected[0], assume_unique=True, return_indices=True)
-    pairs = np.unique(np.stack([found[1][at], expected[1][there]], axis=1), axis=0)
-    reasons = ("joins supervoxels that belong apart", "is one of several roots of one object")
-    for side, reason in enumerate(reasons):
-        names, counts = np.unique(pairs[:, side], return_counts=True)
-        for root in np.unique(pairs[np.isin(pairs[:, side], names[counts > 1]), 0]).tolist():
-            complain(f"{root:020d}", reason)
