@@ -20,7 +20,7 @@ def test_script(shell: str) -> None:
 @pytest.mark.parametrize(
     ("before", "begun", "found"),
     [
-        ([], "re", {"replay", "report", "reset", "resume"}),
+        ([], "re", {"repair", "replay", "report", "reset", "resume"}),
         (["completion"], "b", {"bash"}),
         (["reset"], "--y", {"--yes"}),
     ],
