@@ -112,10 +112,11 @@ def test_the_walk(walker: tuple[Lab, LocalExecutor], emulators: dict[str, str]) 
     """Each command of README, one after the other, from an empty project to a graph that can be looked at."""
     lab, executor = walker
     walk = commands()
-    assert [command.split()[1] for command in walk] == ["plan", "deploy", "doctor", "ingest", "status", "failed"]
+    before = ["plan", "deploy", "doctor", "ingest", "status", "failed"]
+    assert [command.split()[1] for command in walk] == [*before, "logs", "verify", "verify", "repair"]
     for command in walk:
         # The answers to what `deploy` asks, twice; nobody asks anything else.
-        with scheduled(lab) if " ingest " in command else nullcontext():
+        with scheduled(lab) if command.split()[1] in ("ingest", "verify") else nullcontext():
             done = lab.type(command, "y\ny\n" if " deploy " in command else "")
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         if " deploy " in command:
@@ -125,6 +126,8 @@ def test_the_walk(walker: tuple[Lab, LocalExecutor], emulators: dict[str, str]) 
             assert "created table fly" in done.stdout
         elif " status " in command:
             assert "table fly" in done.stdout and "INGEST_" not in done.stderr
+        elif " verify " in command:
+            assert "table fly agrees with the rules" in done.stdout or "SAMPLE" in command
     assert (lab.world.state["google_storage_bucket.scratch"])["location"] == "US-CENTRAL1"
 
 
