@@ -152,4 +152,5 @@ def _say_next(run: Run) -> None:
         say("it was built in memory and is gone now; with emulators, or PROJECT, it would stay")
         return
     last = "" if run.backend.project else ", make down"
-    say(f"next: make status {run.where}, make verify {run.where}, make show {run.where} NODE=ID{last}")
+    commands = (f"make {command} {run.where}" for command in ("view", "cost", "status", "verify"))
+    say(f"next: {', '.join(commands)}, make show {run.where} NODE=ID{last}")

@@ -78,7 +78,7 @@ def _put(found: Logbook, wanted: Wanted, place: Path) -> None:
         say(f"- {remark}")
     older = "" if wanted.run is None else f" of run {wanted.run}; ALL=1 (--all) has those of older runs, too"
     if found.lines:
-        say(f"{len(found.lines):,} lines of chunk {wanted.chunk}{older}")
+        say(f"{len(found.lines):,} line{'' if len(found.lines) == 1 else 's'} of chunk {wanted.chunk}{older}")
         return
     say(
         f"{place} has no line of chunk {wanted.chunk}{older}. A worker logs a chunk when an attempt ends: one that "
