@@ -9,28 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from jobs.console import dataset_path
 from jobs.examination import Asked, region_of
 from jobs.health import stopping
 from jobs.output import say
-from jobs.samples import kept
 from shared.dispatch.fleet import FLEETS_NAME, Fleet
 from shared.dispatch.round import one_round, read_fleets
 from shared.errors import ConfigError, IngestError, Problem
-from shared.estimate.measured import Measured
 from shared.estimate.needs import needs
 from shared.estimate.schedule import rounded_gib
 from shared.gcp.backend import GoogleBackend
 from shared.inputs.folder import plain_location
 from shared.operate.check import Checked
-from shared.operate.looking_inside import look_inside
+from shared.operate.looking_inside import Look
 from shared.run.registry import Registry
 
 LOGIN = "log in with: gcloud auth application-default login"
 
 
-def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anyway: bool = False) -> None:
-    """ConfigError with all that the project lacks for this dataset; `dataset` is how the command named it.
+def check_deployed(
+    backend: GoogleBackend, checked: Checked, dataset: str, look_inside: Callable[[], Look], anyway: bool = False
+) -> None:
+    """ConfigError with all that the project lacks for this dataset; `dataset` is how the command named it, and
+    `look_inside` looks into its input.
 
     With `anyway` only what cannot be done without is looked for, and `doctor` is not asked.
     """
@@ -70,15 +70,14 @@ def check_deployed(backend: GoogleBackend, checked: Checked, dataset: str, anywa
         found.append(Problem(scratch.folder, FLEETS_NAME, None, told))
     if found:
         raise ConfigError(found)
-    for told in small_machines(fleets, checked, kept(dataset_path(dataset), checked).sample) if fleets else []:
+    for told in small_machines(fleets, checked, look_inside()) if fleets else []:
         say(f"{told}; for larger ones {deploy}")
 
 
-def small_machines(fleets: list[Fleet], checked: Checked, sample: Measured | None = None) -> list[str]:
+def small_machines(fleets: list[Fleet], checked: Checked, look: Look) -> list[str]:
     """The layers whose tasks have less memory than their largest chunk may need, by a look into the input as
-    `tfvars` has one, and what was sampled. The need is an estimate, so nothing is refused for it: a chunk that
+    `tfvars` has one. The need is an estimate, so nothing is refused for it: a chunk that
     really has too little room ends in the dead letters."""
-    look = look_inside(checked, kept=sample)
     needed = needs(checked.report, look.high, look.paces)
     given = {layer: fleet.memory_gib for fleet in fleets for layer in fleet.layers}
     return [

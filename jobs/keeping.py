@@ -3,13 +3,11 @@ without."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from jobs.output import say
+from jobs.output import say, write_whole
 from jobs.paths import PRICES, REPORTS
 from shared.classify import Kind
 from shared.errors import IngestError, StateError
@@ -55,16 +53,10 @@ def shown(path: Path) -> str:
 def write_report(run: Run, settled: Settled) -> Path:
     """Writes the report of a run in place of any other of its graph, whole or not at all; StateError if it cannot
     be written."""
-    text = printed(report(run, settled), now())
     path = REPORTS / f"{run.graph}.html"
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         REPORTS.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
     except OSError as error:
         raise StateError(f"{path} cannot be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    write_whole(path, printed(report(run, settled), now()))
     return path

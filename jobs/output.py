@@ -50,15 +50,23 @@ def write_json(path: Path, value: Any) -> None:
 
     StateError if it cannot be written; what was there before stays then.
     """
-    text = json.dumps(value, indent=2) + "\n"
+    write_whole(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text to a file, in place of any other only once it is there as a whole and can be read.
+
+    StateError if it cannot be written; what was there before stays then.
+    """
     # No name that ends in .json: whoever reads all such files of a folder must not meet half of one.
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
+        data = text.encode()
+        with open(partial, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if json.loads(partial.read_text(encoding="utf-8")) != json.loads(text):
+        if partial.read_bytes() != data:
             raise StateError(f"{path}: what was written reads otherwise; nothing was changed")
         partial.replace(path)
     except (OSError, ValueError) as error:

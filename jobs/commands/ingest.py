@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ from shared.gcp.backend import GoogleBackend
 from shared.memory.backend import MemoryBackend
 from shared.operate.begin import begin, find
 from shared.operate.check import check
-from shared.operate.looking_inside import SAMPLE
+from shared.operate.looking_inside import look_inside
 from shared.operate.run import Run
 from shared.run.backend import Backend
 
@@ -66,6 +67,7 @@ def ingest(
     checked = check(path, graph, test, schema, raw)
     for note in checked.notes:
         say(f"- {note}")
+    look = cache(lambda: look_inside(checked, kept=kept(path, checked).sample))
     backend: Backend
     try:
         backend = started_backend()
@@ -73,12 +75,12 @@ def ingest(
         say(f"{missing} Meanwhile this run is built in memory, and is gone when it ends.")
         backend = MemoryBackend()
     if isinstance(backend, GoogleBackend) and backend.project is not None:
-        check_deployed(backend, checked, dataset, anyway)
+        check_deployed(backend, checked, dataset, look, anyway)
     run = find(backend, checked, graph, prepare_only)
     if run is None:
         truth_path = str(truth.absolute()) if truth else None
         run, count = begin(backend, checked, graph, truth_path, prepare=prepare_only, verified=verified)
-        keep(run, "what the plan says", lambda: run.books.expect(checked, SAMPLE, kept(path, checked).sample))
+        keep(run, "what the plan says", lambda: run.books.expect(checked, look()))
         if checked.input.source is not None:
             for name, value in checked.input_rows():
                 say(f"{name}: {value}")

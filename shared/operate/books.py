@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.estimate.measured import Measured
 from shared.estimate.needs import needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices
@@ -18,7 +17,7 @@ from shared.estimate.spent import Cost, Expected, cost
 from shared.operate.account import RECORDS, Account, account, facts_of
 from shared.operate.check import Checked
 from shared.operate.kept import Kept, folder_of, keep, read_kept
-from shared.operate.looking_inside import look_inside
+from shared.operate.looking_inside import Look
 from shared.operate.status import RunStatus
 from shared.run.backend import Progress
 from shared.run.ports import Completion
@@ -52,10 +51,8 @@ class Books:
     totals: Callable[[], Totals | None]
     paused: Callable[[], str]
 
-    def expect(self, checked: Checked, sample: int, measured: Measured | None = None) -> Kept:
-        """Keeps what the plan says of a dataset, by a look into some of its chunks and by what was `measured` of
-        it, as of when its run is begun."""
-        look = look_inside(checked, sample, measured)
+    def expect(self, checked: Checked, look: Look) -> Kept:
+        """Keeps what the plan says of a dataset, by a look into some of its chunks, as of when its run is begun."""
         needed = needs_of_range(checked.report, look.density, look.high, look.paces)
         kept = Kept.begun(self.record, Expected(needed, operations(checked.report)))
         keep(folder_of(self.progress), kept)

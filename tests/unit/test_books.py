@@ -16,6 +16,7 @@ from shared.operate.account import account
 from shared.operate.all_runs import all_runs
 from shared.operate.begin import begin
 from shared.operate.kept import Kept, all_kept, folder_of, keep, read_kept
+from shared.operate.looking_inside import look_inside
 from shared.operate.run import Run
 from shared.plan.grid import Chunk
 from shared.plan.names import NAME
@@ -97,7 +98,7 @@ def test_a_share_stands_for_all(run: Run) -> None:
 
 def test_what_is_kept_is_read_back(run: Run) -> None:
     """What the plan said and what the run took are kept apart from the graph's folder, and stay when it is gone."""
-    begun = run.books.expect(dataset(), sample=4)
+    begun = run.books.expect(dataset(), look_inside(dataset(), 4))
     assert begun.expected is not None and begun.result == "begun" and begun.usd is None
     folder = folder_of(run.backend)
     assert read_kept(folder, "fly", run.record.run) == begun
@@ -112,7 +113,7 @@ def test_what_is_kept_is_read_back(run: Run) -> None:
     assert settled.kept.expected == begun.expected
     run.reset()
     again, _ = begin(_without_table(run), dataset(), "fly")
-    again.books.expect(dataset(), sample=0)
+    again.books.expect(dataset(), look_inside(dataset(), 0))
     found, unreadable = all_kept(folder)
     assert unreadable == []
     assert found[-1] == settled.kept and found[0].run == again.record.run
@@ -209,7 +210,7 @@ def test_what_is_no_plan(values: object) -> None:
 def test_runs_that_nobody_watched(run: Run) -> None:
     """All runs are told of as they stand, also those that ended while nobody was there; one whose graph has another
     run by now, or a record that cannot be read, is as it was kept."""
-    run.books.expect(dataset(), sample=0)
+    run.books.expect(dataset(), look_inside(dataset(), 0))
     folder = folder_of(run.backend)
     gone = replace(Kept.begun(run.record), run="r0", begun_ms=1)
     keep(folder, gone)

@@ -24,7 +24,7 @@ from shared.errors import ConfigError, DataError, IngestError, StateError
 from shared.estimate.measured import Measured
 from shared.operate.check import Checked
 from shared.operate.kept_sample import fingerprint, record_to_sample
-from shared.operate.looking_inside import chunks_to_sample
+from shared.operate.looking_inside import chunks_to_sample, look_inside
 from tests.on_disk import OnDisk
 from tests.shapes import dense, shaped_volume
 
@@ -82,8 +82,9 @@ def test_a_plan_goes_by_it(data: OnDisk) -> None:
         Fleet(f"projects/p/locations/r/jobs/j-l{at}", (at,), 1, 2, 1.0, 2, memory_gib=2) for at in range(2, 5)
     ]
     checked = data.check()
-    assert small_machines(fleets, checked) == []
-    assert "layer 2 may need" in small_machines(fleets, checked, kept(data.file(), checked).sample)[0]
+    assert small_machines(fleets, checked, look_inside(checked)) == []
+    sampled = look_inside(checked, kept=kept(data.file(), checked).sample)
+    assert "layer 2 may need" in small_machines(fleets, checked, sampled)[0]
 
 
 def test_one_of_another_configuration(data: OnDisk) -> None:

@@ -19,6 +19,7 @@ from shared.doctor.tools import Machine
 from shared.environment import Environment
 from shared.memory.cloud import MemoryCloud
 from shared.operate.check import Checked, check
+from shared.operate.looking_inside import look_inside
 from shared.operate.segmentation_input import outputs_of
 from tests.segmentations import Scene, write
 
@@ -78,7 +79,7 @@ def test_small_machines_of_cuts(file: Path) -> None:
         Fleet(f"{job}{layer}", (layer,), 1, 2, 60.0, 2, memory_gib=0.5 if layer == 1 else 2)
         for layer in checked.plan.layers
     ]
-    (told,) = small_machines(fleets, checked)
+    (told,) = small_machines(fleets, checked, look_inside(checked))
     assert told.startswith("layer 1 may need 1 GiB")
 
 
