@@ -1,195 +1,212 @@
-"""The bytes of a hand-off: a header and one zstd frame a column, so that a reader takes what it needs.
+"""The bytes of a hand-off: a header of numbers and five columns, as they are or, if they are large, in zstd frames.
 
-    b"CGHO" | version u8 | header length u32 LE | crc32 u32 LE | header, JSON | frames, one after the other
+    b"CGHO" | version u8 | header length u32 | crc32 of all before and of the header u32 | header | columns
 
-The checksum is over all that stands before and behind it up to the frames, which have their own. The
-header lists every frame with its name, dtype, count and length. Invariants: the same hand-off gives
-the same bytes; whatever else is read raises a DataError that names the file, before anything is
-allocated for what a damaged header claims.
+    header   chunk 4 x u32 | max_root u64 | nodes u64 | digests known u64, 0 or 1
+             | where each face's edges end 6 x u64 | where each face's map ends 6 x u64
+             | digest of each face 6 x (count u64, sum u64) | crc32 of the columns as they are u64, 0 for frames
+             | length of each frame 5 x u64, 0 without
+             | totals, JSON, and spaces up to a multiple of 8 bytes
+    columns  nodes u64 | far u64 | old u64 | near u32 | new u32; but for the nodes, face by face
+
+All numbers are little-endian; frames have checksums of their own. A parent reads some thirty hand-offs, and what
+a small one costs is its parts and its frames: unpacking one takes five times the time of its checksum.
+Invariants: the same hand-off gives the same bytes; whatever else is read raises a DataError that names the file,
+before anything is allocated for what a damaged header claims.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from shared.chunks import older_codec
 from shared.chunks.digest import NONE, Digest
-from shared.chunks.handoff import Face, FaceMap, HandOff
+from shared.chunks.handoff import Face, FaceMap, HandOff, Positions
+from shared.chunks.totals import Totals, checked_totals
 from shared.errors import DataError
 from shared.inputs.packing import MAX_RATIO
 from shared.plan.grid import FACES, Chunk
 from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
 
-MAGIC = b"CGHO"
-VERSION = 2
-"""Version 1 has no digests; it is read as well, since a run may be begun by one release and ended by another."""
+MAGIC, VERSION = b"CGHO", 3
+"""Versions 1 and 2 are read as well (shared.chunks.older_codec)."""
 LEVEL = 1
 """zstd level; hand-offs are read once or a few times and then thrown away."""
-_PREFIX = struct.Struct("<4sBI")
-_CHECKSUM = struct.Struct("<I")
-_COLUMNS = {"near": "<u4", "far": "<u8", "old": "<u8", "new": "<u4"}
-_TYPES = {"nodes": np.dtype("<u8")} | {
-    f"{name}.{face}": np.dtype(dtype) for face in FACES for name, dtype in _COLUMNS.items()
-}
-_KEYS = {1: {"chunk", "max_root", "totals", "sections"}, 2: {"chunk", "digests", "max_root", "totals", "sections"}}
-"""What a header has, by version."""
-_FACE = {str(face): face for face in FACES}
+PLAIN = 1 << 15
+"""So many bytes of columns are stored as they are."""
+_PREFIX = struct.Struct("<4sBII")
+_FIXED = struct.Struct("<4I3Q6Q6Q12QQ5Q")
+_WIDE, _NARROW = np.dtype(np.uint64).newbyteorder("<"), np.dtype(np.uint32).newbyteorder("<")
+_TYPES: dict[str, np.dtype[Any]] = {"nodes": _WIDE, "far": _WIDE, "old": _WIDE, "near": _NARROW, "new": _NARROW}
+_NAMES = tuple(_TYPES)
+
+Column = npt.NDArray[Any]
 
 
 def encode_handoff(handoff: HandOff) -> bytes:
     """The bytes of a hand-off."""
-    compress = compressor(LEVEL, checksum=True).compress
-    sections, frames = [], []
-    for name, column in _columns(handoff):
-        frames.append(compress(column.tobytes()))
-        sections.append([name, column.dtype.str, len(column), len(frames[-1])])
-    header = json.dumps(
-        {
-            "chunk": list(handoff.chunk),
-            "max_root": handoff.max_root,
-            "digests": _by_face(handoff.digests),
-            "totals": {str(layer): counts for layer, counts in handoff.totals.items()},
-            "sections": sections,
-        },
-        sort_keys=True,
-        separators=(",", ":"),
-    ).encode()
-    prefix = _PREFIX.pack(MAGIC, VERSION, len(header))
-    return b"".join([prefix, _CHECKSUM.pack(zlib.crc32(prefix + header)), header, *frames])
+    faces, digests = handoff.faces, handoff.digests or {}
+    there = [faces[face] for face in sorted(faces)]
+    columns = [np.asarray(handoff.nodes, _WIDE).tobytes()]
+    for name, dtype in list(_TYPES.items())[1:]:
+        columns.append(b"".join(np.asarray(getattr(face, name), dtype).tobytes() for face in there))
+    plain, checksum = sum(map(len, columns)) <= PLAIN, 0
+    if plain:
+        columns = [b"".join(columns)]
+        checksum = zlib.crc32(columns[0])
+    else:
+        columns = list(map(compressor(LEVEL, checksum=True).compress, columns))
+    header = _FIXED.pack(
+        *(*handoff.chunk, handoff.max_root, len(handoff.nodes), handoff.digests is not None),
+        *accumulate(len(faces[face].far) if face in faces else 0 for face in FACES),
+        *accumulate(len(faces[face].old) if face in faces else 0 for face in FACES),
+        *(number for face in FACES for number in digests.get(face, NONE)),
+        *(checksum, *([0] * len(_TYPES) if plain else map(len, columns))),
+    )
+    header += json.dumps(handoff.totals, sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-(_PREFIX.size + len(header)) % 8)  # so that ids lie where processors read them at once
+    return b"".join([_PREFIX.pack(MAGIC, VERSION, len(header), _checksum(header)), header, *columns])
 
 
 def decode_handoff(data: bytes, file: str, chunk: Chunk) -> HandOff:
     """The hand-off of `chunk` in a file's bytes; DataError if it is not one."""
+    if older_codec.is_older(data):
+        return older_codec.decode_handoff(data, file, chunk)
     reader = _Reader(data, file, chunk)
-    nodes = reader.nodes()
+    nodes, far, old = reader.nodes(), reader.column("far"), reader.column("old")
+    near, new = reader.positions("near"), reader.positions("new")
     faces = {}
-    for face in reader.faces:
-        columns = {name: reader.column(f"{name}.{face}") for name in _COLUMNS}
-        near, far, old, new = columns.values()
-        reader.check(len(near) == len(far) > 0, f"face {face}: near and far differ in length, or are empty")
-        reader.check(len(old) == len(new) > 0, f"face {face}: old and new differ in length, or are empty")
-        faces[face] = Face(near, far, old, new)
-    named = [part for face in faces.values() for part in (face.near, face.new)]
-    if named and np.concatenate(named).max() >= len(nodes):
-        face = next(face for face, part in faces.items() if max(part.near.max(), part.new.max()) >= len(nodes))
-        reader.check(False, f"face {face} names a node that is not there")
-    return HandOff(chunk, nodes, faces, reader.max_root, reader.totals, reader.digests)
+    for face in FACES:
+        first, last, low, high = reader.bounds(face)
+        if first < last:
+            faces[face] = Face(near[first:last], far[first:last], old[low:high], new[low:high])
+    digests = {face: found for face in FACES if (found := reader.digest(face)) is not None and found != NONE}
+    return HandOff(chunk, nodes, faces, reader.max_root, reader.totals(), digests if reader.digested else None)
 
 
 def decode_face_map(data: bytes, file: str, chunk: Chunk, face: int) -> FaceMap:
     """Only the map of one face of a hand-off; DataError if the bytes are not one of `chunk`."""
+    if older_codec.is_older(data):
+        return older_codec.decode_face_map(data, file, chunk, face)
     reader = _Reader(data, file, chunk)
-    digest = None if reader.digests is None else reader.digests.get(face, NONE)
-    if face not in reader.faces:
-        return FaceMap(NO_IDS, NO_IDS, digest)
-    old, new, nodes = reader.column(f"old.{face}"), reader.column(f"new.{face}"), reader.nodes()
-    good = len(old) == len(new) > 0 and int(new.max()) < len(nodes)
-    reader.check(good, f"face {face}: the map is damaged")
-    return FaceMap(old, nodes[new], digest)
+    *_, low, high = reader.bounds(face)
+    if low == high:
+        return FaceMap(NO_IDS, NO_IDS, reader.digest(face))
+    old, new = reader.column("old")[low:high], reader.column("new")[low:high]
+    try:
+        return FaceMap(old, reader.column("nodes")[new], reader.digest(face))
+    except IndexError:
+        raise reader.wrong(f"face {face} names a node that is not there") from None
 
 
-@lru_cache(maxsize=256)
-def _layout(*faces: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and types of the columns of a hand-off with these faces; those of a face stand together, in order."""
-    names = ("nodes", *(f"{name}.{face}" for face in FACES if face in faces for name in _COLUMNS))
-    return names, tuple(_TYPES[name].str for name in names)
-
-
-def _by_face(digests: Mapping[int, Digest] | None) -> dict[str, list[int]] | None:
-    return None if digests is None else {str(face): list(digest) for face, digest in digests.items()}
-
-
-def _columns(handoff: HandOff) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    yield "nodes", np.ascontiguousarray(handoff.nodes, "<u8")
-    for number in sorted(handoff.faces):
-        for name, dtype in _COLUMNS.items():
-            yield f"{name}.{number}", np.ascontiguousarray(getattr(handoff.faces[number], name), dtype)
-
-
-def _check_counts(values: tuple[Any, ...]) -> None:
-    """ValueError unless all are numbers from 0 that fit 64 bits; bool and float are none."""
-    if set(map(type, values)) != {int} or min(values) < 0 or max(values) >= 1 << 64:
-        wrong = next(value for value in values if type(value) is not int or not 0 <= value < 1 << 64)
-        raise ValueError(f"{wrong!r:.100} is no count")
-
-
-def _layer(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or text[0] == "0":
-        raise ValueError(f"{text!r:.100} is no layer")
-    return int(text)
+def _checksum(header: bytes) -> int:
+    """Of all that stands before the frames, but for the checksum itself."""
+    return zlib.crc32(header, zlib.crc32(_PREFIX.pack(MAGIC, VERSION, len(header), 0)))
 
 
 class _Reader:
-    """Finds columns in the bytes of one hand-off, whose header is checked and taken apart at once."""
+    """Finds columns in the bytes of one hand-off, whose header is checked and taken apart at once.
+
+    Rows of face f are `edges[f]` to `edges[f + 1]` of far and near, `mapped[f]` to `mapped[f + 1]` of old and new.
+    """
 
     def __init__(self, data: bytes, file: str, chunk: Chunk) -> None:
         self.data, self.file, self.chunk = data, file, chunk
-        start = _PREFIX.size + _CHECKSUM.size
-        self.check(len(data) >= start, "it is cut off")
-        magic, version, length = _PREFIX.unpack_from(data)
-        known = magic == MAGIC and version in _KEYS
-        self.check(known, f"not a hand-off of versions {min(_KEYS)} to {VERSION}, which this release knows")
-        end = start + length
-        self.check(end <= len(data), "it is cut off")
-        checksum = zlib.crc32(data[: _PREFIX.size] + data[start:end])
-        self.check(_CHECKSUM.unpack_from(data, _PREFIX.size)[0] == checksum, "its header is damaged (checksum)")
-        try:
-            found, after = self._take_apart(json.loads(data[start:end]), version, end)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise DataError(file, chunk, f"hand-off: its header is damaged ({error})") from error
-        self.check(found == chunk, f"it is the hand-off of chunk {found}")
-        self.check(after == len(data), f"it has {len(data)} bytes, but its header speaks of {after}")
+        if len(data) < _PREFIX.size:
+            raise self.wrong("it is cut off")
+        magic, version, length, checksum = _PREFIX.unpack_from(data)
+        if magic != MAGIC or version != VERSION:
+            raise self.wrong(f"not a hand-off of versions 1 to {VERSION}, which this release knows")
+        self.end = end = _PREFIX.size + length
+        if end > len(data):
+            raise self.wrong("it is cut off")
+        self.header = data[_PREFIX.size : end]
+        if _checksum(self.header) != checksum or length < _FIXED.size:
+            raise self.wrong("its header is damaged (checksum)")
+        fixed = _FIXED.unpack_from(self.header)
+        if fixed[:4] != chunk:
+            raise self.wrong(f"it is the hand-off of chunk {Chunk(*fixed[:4])}")
+        self.max_root, self.count, self.digested = fixed[4:7]
+        self.edges, self.mapped = (0, *fixed[7:13]), (0, *fixed[13:19])
+        self.digests, self.frames = fixed[19:31], fixed[32:]
+        nodes, edges, mapped = self.count, self.edges[-1], self.mapped[-1]
+        wide = 8 * (nodes + edges + mapped)
+        self.size = wide + 4 * (edges + mapped)
+        self.at = {
+            "nodes": (0, nodes),
+            "far": (8 * nodes, edges),
+            "old": (8 * (nodes + edges), mapped),
+            "near": (wide, edges),
+            "new": (wide + 4 * edges, mapped),
+        }
+        after = end + (self.size if self.size <= PLAIN else sum(self.frames))
+        if after != len(data):
+            raise self.wrong(f"it has {len(data)} bytes, but its header speaks of {after}")
+        if self.size <= PLAIN and zlib.crc32(memoryview(data)[end:]) != fixed[31]:
+            raise self.wrong("its columns are damaged (checksum)")
 
-    def _take_apart(self, header: Any, version: int, at: int) -> tuple[Chunk, int]:
-        """Takes over what the header says; its chunk, and where the frames end that begin at `at`."""
-        if set(header) != _KEYS[version]:
-            raise ValueError(f"its keys are {sorted(header)!r:.200}")
-        self.max_root, totals = header["max_root"], header["totals"].items()
-        names, dtypes, counts, sizes = zip(*header["sections"], strict=True)
-        self.faces = [int(name[5:]) for name in names if name.startswith("near.")]
-        if (names, dtypes) != _layout(*self.faces):
-            raise ValueError(f"its columns are {names!r:.200}, of types {dtypes!r:.200}")
-        summed = [count for _, of_layer in totals for count in of_layer.values()]
-        found = header["digests"] if version > 1 else None
-        digests = () if found is None else found.items()
-        digested = [number for _, (count, total) in digests for number in (count, total)]
-        _check_counts((*header["chunk"], self.max_root, *counts, *sizes, *summed, *digested))
-        self.digests: dict[int, Digest] | None = {_FACE[face]: (count, total) for face, (count, total) in digests}
-        if found is None:
-            self.digests = None
-        self.totals = {_layer(layer): of_layer for layer, of_layer in totals}
-        *starts, end = itertools.accumulate(sizes, initial=at)
-        self.at = dict(zip(names, zip(counts, starts, sizes, strict=True), strict=True))
-        return Chunk(*header["chunk"]), end
-
-    def check(self, good: bool, reason: str) -> None:
-        if not good:
-            raise DataError(self.file, self.chunk, f"hand-off: {reason}")
+    def column(self, name: str) -> Column:
+        """One column, of all faces."""
+        start, count = self.at[name]
+        if self.size <= PLAIN:
+            return np.frombuffer(self.data, _TYPES[name], count, self.end + start)
+        return np.frombuffer(self._unpacked(_NAMES.index(name), count * _TYPES[name].itemsize), _TYPES[name])
 
     def nodes(self) -> Ids:
+        """The waiting nodes, in order."""
         nodes = self.column("nodes")
-        self.check(bool((nodes[1:] > nodes[:-1]).all()), "its nodes are not in order")
+        if not (nodes[1:] > nodes[:-1]).all():
+            raise self.wrong("its nodes are not in order")
         return nodes
 
-    def column(self, name: str) -> npt.NDArray[Any]:
-        count, at, size = self.at[name]
-        dtype = _TYPES[name]
-        bytes_out = count * dtype.itemsize
-        frame = self.data[at : at + size]
+    def positions(self, name: str) -> Positions:
+        """A column of positions in the nodes."""
+        found = self.column(name)
+        if len(found) and found.max() >= self.count:
+            ends = self.edges if name == "near" else self.mapped
+            face = bisect_right(ends, int(np.flatnonzero(found >= self.count)[0])) - 1
+            raise self.wrong(f"face {face} names a node that is not there")
+        return found
+
+    def bounds(self, face: int) -> tuple[int, int, int, int]:
+        """From where to where the edges of a face are, and the rows of its map."""
+        first, last, low, high = *self.edges[face : face + 2], *self.mapped[face : face + 2]
+        if not (first < last and low < high) and (first != last or low != high):
+            raise self.wrong(f"face {face} has {last - first} edges and a map of {high - low} rows")
+        return first, last, low, high
+
+    def digest(self, face: int) -> Digest | None:
+        """The digest of one face, None where it is not known."""
+        return self.digests[2 * face : 2 * face + 2] if self.digested else None
+
+    def totals(self) -> Totals:
+        """The counts for the reports."""
         try:
-            fits = zstandard.frame_content_size(frame) == bytes_out <= size * MAX_RATIO
-            self.check(fits, f"column {name} is damaged")
-            content = decompressor().decompress(frame, allow_extra_data=False)
+            return checked_totals(json.loads(self.header[_FIXED.size :]))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self.wrong(f"its header is damaged ({error})") from error
+
+    def _unpacked(self, number: int, length: int) -> bytes:
+        """The content of a frame, which has to have that many bytes."""
+        start = self.end + sum(self.frames[:number])
+        frame = self.data[start : start + self.frames[number]]
+        try:
+            if zstandard.frame_content_size(frame) == length <= len(frame) * MAX_RATIO:
+                return decompressor().decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError as error:
-            raise DataError(self.file, self.chunk, f"hand-off: column {name} is damaged ({error})") from error
-        return np.frombuffer(content, dtype)
+            raise self.wrong(f"frame {number} is damaged ({error})") from error
+        raise self.wrong(f"frame {number} is damaged")
+
+    def wrong(self, reason: str) -> DataError:
+        """The error for these bytes."""
+        return DataError(self.file, self.chunk, f"hand-off: {reason}")

@@ -16,15 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.chunks.digest import NONE, Digest
+from shared.chunks.totals import Totals
 from shared.errors import DataError
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, IdLayout, Ids
 
 Positions = npt.NDArray[np.uint32]
 """Positions in `HandOff.nodes`."""
-
-Totals = dict[int, dict[str, int]]
-"""For each layer, named counts summed over all chunks at and below the hand-off's own."""
 
 
 def _no_positions() -> Positions:
@@ -98,14 +96,3 @@ def check_inside(ids: IdLayout, parts: Sequence[tuple[Chunk, Ids, str]]) -> None
         first = np.flatnonzero(wrong)[0]
         chunk, _, file = parts[owner[first]]
         raise DataError(file, chunk, f"hand-off: node {nodes[first]} is not of this chunk, nor of one below it")
-
-
-def add_totals(parts: list[Totals]) -> Totals:
-    """The sum of counts, layer by layer and name by name."""
-    result: Totals = {}
-    for part in parts:
-        for layer, counts in part.items():
-            into = result.setdefault(layer, {})
-            for name, count in counts.items():
-                into[name] = into.get(name, 0) + count
-    return result

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from shared.chunks.emit import Built, counter_cells, edge_cells, final_cells, leaving_faces, node_cells
-from shared.chunks.handoff import Face, HandOff, Positions, add_totals
+from shared.chunks.handoff import Face, HandOff, Positions
 from shared.chunks.labels import Index, unique_rows
 from shared.chunks.lift import FaceMaps, Lifted, lift_edges
+from shared.chunks.totals import add_totals
 from shared.inputs.connected import connected_labels
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, Ids

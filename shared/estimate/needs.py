@@ -54,7 +54,9 @@ PARENT_ROW_BYTES = 110
 """Of a request, for each row of a parent in schema 3 (94 to 114 on the example; 64 to 70 in schema 2)."""
 
 HANDOFF_BYTES = 10
-"""Of a stored hand-off for each pair (7.1 to 10.4 on the example)."""
+"""Of a large stored hand-off for each pair (7.1 to 10.4 on the example)."""
+PLAIN_HANDOFF = 32 << 10, 28
+"""Up to so many bytes a hand-off is stored as it is, with so many for each pair (26 to 30 on the example)."""
 
 # ---- measured by make bench, CPU time, the best of several ----
 
@@ -266,7 +268,7 @@ def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: in
         memory_gib=_gib(_most(costs, pace, each * min(density.densest, layer.chunks))),
         rows=total * density.rows,
         row_bytes=total * density.rows * LAYER2_ROW_BYTES,
-        handoff_bytes=handed * density.handoff_bytes,
+        handoff_bytes=_handoffs(handed, layer.chunks, density),
         stored_bytes=total * cuts.FILE_BYTES / 2 * report.written,
     )
 
@@ -286,8 +288,16 @@ def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: in
         memory_gib=_gib(PARENT_BYTES[0] + largest * PARENT_BYTES[1]),
         rows=rows,
         row_bytes=rows * PARENT_ROW_BYTES,
-        handoff_bytes=faces(report, layer.layer) * pairs_a_voxel(density, layer.layer) * density.handoff_bytes,
+        handoff_bytes=_handoffs(
+            faces(report, layer.layer) * pairs_a_voxel(density, layer.layer), layer.chunks, density
+        ),
     )
+
+
+def _handoffs(pairs: float, chunks: int, density: Density) -> float:
+    """Bytes of the hand-offs of a layer that have so many pairs together."""
+    most, each = PLAIN_HANDOFF
+    return pairs * (each if pairs * each <= chunks * most else density.handoff_bytes)
 
 
 def extent(report: PlanReport, layer: int) -> list[int]:

@@ -77,7 +77,7 @@ class NodeCells(Cells):
         """The length of each value in bytes, where no compressor decides it; 0 elsewhere."""
         if self._starts is None:
             return np.full(len(self.nodes), 8, dtype=np.int64)
-        content = np.diff(self._starts) * self._width
+        content = (self._starts[1:] - self._starts[:-1]) * self._width
         return np.where(content <= STORED, content + len(stored_head(0)), 0)
 
     @property
@@ -95,7 +95,9 @@ class NodeCells(Cells):
         first, last = self._starts[0], self._starts[-1]
         flat = self._flat[first:last]
         if self._own:
-            flat = np.stack([np.repeat(self.nodes, np.diff(self._starts)), flat], axis=1)
+            pairs = np.empty((len(flat), 2), "<u8")
+            pairs[:, 0], pairs[:, 1] = self.nodes.repeat(self._starts[1:] - self._starts[:-1]), flat
+            flat = pairs
         raw = np.ascontiguousarray(flat, "<u8").ravel().view(np.uint8).data
         ends, compress = (self._starts - first) * self._width, compressor(LEVEL).compress
         return [
@@ -108,9 +110,12 @@ class NodeCells(Cells):
         if self._starts is None:
             return np.ascontiguousarray(self._flat[at], "<u8").view(np.uint8).reshape(-1, 8)
         head = stored_head(length - len(stored_head(0)))
-        rows = self._flat[self._starts[at][:, np.newaxis] + np.arange((length - len(head)) // self._width)]
+        count = (length - len(head)) // self._width
+        rows = self._flat[self._starts[at][:, np.newaxis] + np.arange(count)]
         if self._own:
-            rows = np.stack([np.broadcast_to(self.nodes[at][:, np.newaxis], rows.shape), rows], axis=2)
+            pairs = np.empty((len(at), count, 2), "<u8")
+            pairs[:, :, 0], pairs[:, :, 1] = self.nodes[at][:, np.newaxis], rows
+            rows = pairs
         table = np.empty((len(at), length), np.uint8)
         table[:, : len(head)] = np.frombuffer(head, np.uint8)
         table[:, len(head) :] = np.ascontiguousarray(rows, "<u8").reshape(len(at), -1).view(np.uint8)

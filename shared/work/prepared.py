@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.chunks.handoff import HandOff, add_totals
+from shared.chunks.handoff import HandOff
+from shared.chunks.totals import add_totals
 from shared.errors import DataError
 from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS

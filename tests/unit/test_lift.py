@@ -72,8 +72,8 @@ def test_inner_and_outer_edges() -> None:
     outside = {(C, 0): face_map([(800, 70), (900, 71)])}
     # waiting: 10, 15, 20, 30
     assert by_hand(lift(CHILDREN, outside)) == [
-        (1, 2, [0, 2], [15, 30], True, True),
         (0, 2, [1, 3], [10, 20], True, True),
+        (1, 2, [0, 2], [15, 30], True, True),
         (1, 3, [3], [71], False, True),
     ]
 
@@ -174,3 +174,25 @@ def test_lifting_is_looking_up(known: dict[int, int], data: st.DataObject) -> No
     (part,) = lift([handoff(A, [], {}), child], {(C, 0): face_map(sorted(known.items()))})
     assert part.far.tolist() == [known[far] for _, far in edges]
     assert part.far.dtype == np.uint64
+
+
+def test_several_sides_at_once() -> None:
+    """In a grid of two dimensions four faces lead the same way: each far end is looked up in what the chunk behind
+    its own face knows, not in what another knows through a face of the same number."""
+    grid = Grid((4, 2, 1))
+    low, up, left, right = (Chunk(2, x, y, 0) for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)))
+
+    def four(far: int) -> dict[Chunk, HandOff]:
+        return {
+            low: handoff(low, [10], {1: face([(0, far)], [(100, 0)])}),
+            up: handoff(up, [20], {1: face([(0, 401)], [(200, 0)])}),
+            left: handoff(left, [30], {0: face([(0, 100)], [(301, 0)])}),
+            right: handoff(right, [40], {0: face([(0, 200)], [(401, 0)])}),
+        }
+
+    waiting = np.array([10, 20, 30, 40], np.uint64)
+    edges, pairs = lift_edges(grid, four(301), {}, waiting)
+    assert by_hand(edges) == [(0, 2, [2, 3], [10, 20], True, True), (1, 2, [0, 1], [30, 40], True, True)]
+    assert pairs.tolist() == [[0, 2], [1, 3]]
+    with pytest.raises(DataError, match=f"from node 10 leads to 401, but {left} has no such edge"):
+        lift_edges(grid, four(401), {}, waiting)

@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 
 from shared.chunks.active import ActiveEdges
 from shared.chunks.emit import Built
-from shared.chunks.handoff import FaceMap, HandOff, add_totals
+from shared.chunks.handoff import FaceMap, HandOff
 from shared.chunks.layer2 import build_layer2
 from shared.chunks.parent import build_parent
+from shared.chunks.totals import add_totals
 from shared.errors import DataError, RangeOverflow
 from shared.plan.grid import FACES, Chunk, Grid, neighbour, opposite
 from shared.plan.ids import IdLayout

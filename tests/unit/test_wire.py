@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,18 +115,30 @@ def node_cells(column: Column, rows: dict[int, list[int]], own: bool = False) ->
 
 
 @examples(200)
-@given(rows_of, rows_of, st.dictionaries(ids, st.integers(0, 2**64 - 1), max_size=30), st.integers(1, 9), times)
+@given(
+    rows_of,
+    rows_of,
+    st.dictionaries(ids, st.integers(0, 2**64 - 1), max_size=30),
+    st.integers(1, 9),
+    st.sampled_from([(24, 65_521), (1, 65_521), (24, 2)]),
+    times,
+)
 def test_nodes_are_those_of_protobuf(
-    first: dict[int, list[int]], second: dict[int, list[int]], third: dict[int, int], few: int, time: int
+    first: dict[int, list[int]],
+    second: dict[int, list[int]],
+    third: dict[int, int],
+    few: int,
+    limits: tuple[int, int],
+    time: int,
 ) -> None:
-    """Rows of nodes, alone in their table or with cells of several columns, are what protobuf's classes write."""
+    """Rows of nodes, alone in their table or with cells of several columns, are what protobuf's classes write; also
+    where there are more columns than shapes have room for, and where shapes are hard to tell apart."""
     parents = np.array(sorted(third), np.uint64), np.array([third[node] for node in sorted(third)], np.uint64)
     cells = [node_cells(CHILDREN, first), node_cells(cross_edges(12), second, own=True), id_cells(PARENT, *parents)]
-    before, entries.FEW = entries.FEW, few
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("FEW", "MOST_PARTS", "PRIME"), (few, *limits), strict=True):
+            patch.setattr(entries, name, value)
         found = list(encode_rows([*cells, Cells(COUNTER, [b"i%020d" % 7], [bytes(8)])], time))
-    finally:
-        entries.FEW = before
     plain = [Cells(part.column, part.keys, part.values) for part in cells]
     (wanted,) = plain_requests(plain, time, 1000, 10**6)
     assert found[0].request(TABLE) == wanted.SerializeToString(deterministic=True)

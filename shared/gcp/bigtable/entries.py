@@ -5,15 +5,15 @@
     set_cell 0a n family  12 n qualifier  18 time (us)  22 n value
 
 All that stands around a value is the same for all values of one length in a column, and all that
-stands before a row key for all rows of one size; each is made once. Most rows have one cell of a
-known length: those are made together, as a table of bytes with a line for each. Why not protobuf's
-own classes: they take 5 us a row, this less than 1. A property test compares with what they write.
+stands before a row key for all rows of one size; each is made once. Most rows are alike, with cells of the
+same columns and lengths: those are made together, as a table of bytes with a line for each. Why not
+protobuf's own classes: they take 5 us a row, this less than 1. A property test compares with what they write.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,11 +21,19 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.plan.ids import Ids
-from shared.table.cells import Cells, Index, NodeCells, key_digits, node_keys
+from shared.table.cells import STORED, Cells, Index, NodeCells, key_digits
 from shared.table.columns import Column
+from shared.table.frames import stored_head
 
-FEW = 8
-"""So few rows of one length are quicker made one by one."""
+FEW = 24
+"""So few rows of one shape are quicker made one by one."""
+
+KINDS = (len(stored_head(STORED)) + STORED + 7) // 8 + 1
+"""A row has no cell of a part, or an id, or a list of so many ids that is stored as it is: by length in words."""
+MOST_PARTS = 24
+"""So many parts have a digit of base KINDS each in 63 bits."""
+PRIME = 65_521
+"""Shapes are sorted by their remainder, in 16 bits."""
 
 Entries = tuple[list[bytes], list[int]]
 """Encoded rows by key, and how many cells each has."""
@@ -35,28 +43,25 @@ def node_entries(parts: Sequence[NodeCells], timestamp_us: int) -> Entries:
     """The rows of nodes, each with its cells of all parts."""
     if not parts:
         return [], []
-    rows, cells, counts = _rows(parts)
+    rows, cells = _rows(parts)
+    keys = key_digits(rows)
     entries = np.empty(len(rows), dtype=object)
-    alone = counts == 1
-    left: list[Index] = []
-    for part, at in zip(parts, cells, strict=True):
-        lengths = part.lengths * alone[at]
-        for length in np.flatnonzero(np.bincount(lengths) >= FEW).tolist():
-            if length:
-                same = np.flatnonzero(lengths == length)
-                table = _table(part.column, timestamp_us, part.nodes[same], part.block(same, length))
-                entries[at[same]] = table
-                lengths[same] = -1
-        left.append(np.flatnonzero(lengths >= 0))
+    left = np.ones(len(rows), dtype=bool)
+    lengths = [part.lengths for part in parts]
+    for same in _alike(lengths, cells, len(rows)):
+        known = list(zip(parts, cells, lengths, strict=True))
+        entries[same] = _table(known, timestamp_us, keys[same], same)
+        left[same] = False
     mutations: dict[int, bytes] = {}
-    for part, at, these in zip(parts, cells, left, strict=True):
+    for part, at in zip(parts, cells, strict=True):
         before = _before_value(part.column, timestamp_us)
+        these = np.flatnonzero(left[at])
         for row, value in zip(at[these].tolist(), part.encoded(these), strict=True):
             mutations[row] = mutations.get(row, b"") + before[len(value)] + value
     positions = list(mutations)
-    for row, key in zip(positions, node_keys(rows[positions]), strict=True):
+    for row, key in zip(positions, keys[positions].view("S20").ravel().tolist(), strict=True):
         entries[row] = _entry(key, mutations[row])
-    return entries.tolist(), counts.tolist()
+    return entries.tolist(), np.bincount(np.concatenate(cells)).tolist()
 
 
 def other_entries(parts: Sequence[Cells], timestamp_us: int) -> Entries:
@@ -72,8 +77,8 @@ def other_entries(parts: Sequence[Cells], timestamp_us: int) -> Entries:
     return [_entry(key, mutations[key]) for key in keys], [counts[key] for key in keys]
 
 
-def _rows(parts: Sequence[NodeCells]) -> tuple[Ids, list[Index], Index]:
-    """The rows of all parts, by id; for each part which of them its cells are in; the cells of each row."""
+def _rows(parts: Sequence[NodeCells]) -> tuple[Ids, list[Index]]:
+    """The rows of all parts, by id; for each part which of them its cells are in, in order."""
     every = np.concatenate([part.nodes for part in parts])
     order = np.argsort(every, kind="stable")
     ids = every[order]
@@ -82,21 +87,46 @@ def _rows(parts: Sequence[NodeCells]) -> tuple[Ids, list[Index], Index]:
     row = np.empty(len(ids), dtype=np.int64)
     row[order] = np.cumsum(new) - 1
     ends = itertools.accumulate((len(part.nodes) for part in parts), initial=0)
-    cells = [row[low:high] for low, high in itertools.pairwise(ends)]
-    return ids[new], cells, np.bincount(row)
+    return ids[new], [row[low:high] for low, high in itertools.pairwise(ends)]
 
 
-def _table(column: Column, timestamp_us: int, nodes: Ids, values: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    """The entries of rows with one cell each, whose values (n, length) are equally long."""
-    keys = key_digits(nodes)
-    before = _before_value(column, timestamp_us)[values.shape[1]]
-    pieces = (_before_key(keys.shape[1], len(before) + values.shape[1]), keys, before, values)
-    columns = [np.frombuffer(piece, np.uint8) if isinstance(piece, bytes) else piece for piece in pieces]
-    width = sum(part.shape[-1] for part in columns)
-    lines, at = np.empty((len(nodes), width), np.uint8), 0
-    for part in columns:
-        lines[:, at : at + part.shape[-1]] = part
-        at += part.shape[-1]
+def _alike(lengths: Sequence[Index], cells: Sequence[Index], count: int) -> Iterator[Index]:
+    """Rows with cells of the same parts and lengths, where these are known and the rows are not few."""
+    shape = np.zeros(count, dtype=np.int64)
+    unknown = np.zeros(count, dtype=bool)
+    for number, (length, at) in enumerate(zip(lengths, cells, strict=True)):
+        unknown[at] |= (length == 0) | (number >= MOST_PARTS)
+        shape[at] += (length + 7) // 8 * KINDS ** (number % MOST_PARTS)
+    shape[unknown] = -1
+    # Sixteen bits are sorted in one pass; shapes with the same ones are told apart by looking.
+    short = (shape % PRIME).astype(np.uint16)
+    order = np.argsort(short, kind="stable")
+    bounds = [0, *(np.flatnonzero(short[order[1:]] != short[order[:-1]]) + 1).tolist(), count]
+    for low, high in itertools.pairwise(bounds):
+        if high - low >= FEW:
+            same = order[low:high]
+            if shape[same[0]] >= 0 and (shape[same] == shape[same[0]]).all():
+                yield same
+
+
+def _table(
+    parts: Sequence[tuple[NodeCells, Index, Index]], timestamp_us: int, keys: npt.NDArray[np.uint8], rows: Index
+) -> npt.NDArray[Any]:
+    """The entries of rows that are alike, with these keys; of each part it takes its cells' rows and lengths."""
+    pieces: list[npt.NDArray[np.uint8]] = []
+    for part, at, lengths in parts:
+        first = at.searchsorted(rows[0])
+        if first < len(at) and at[first] == rows[0]:
+            values = part.block(at.searchsorted(rows), int(lengths[first]))
+            before = _before_value(part.column, timestamp_us)[values.shape[1]]
+            pieces += [np.frombuffer(before, np.uint8), values]
+    head = _before_key(keys.shape[1], sum(piece.shape[-1] for piece in pieces))
+    pieces = [np.frombuffer(head, np.uint8), keys, *pieces]
+    width = sum(piece.shape[-1] for piece in pieces)
+    lines, end = np.empty((len(rows), width), np.uint8), 0
+    for piece in pieces:
+        start, end = end, end + piece.shape[-1]
+        lines[:, start:end] = piece
     return lines.view(f"V{width}").ravel().astype(object)
 
 
