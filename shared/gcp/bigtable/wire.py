@@ -58,9 +58,14 @@ def encode_rows(cells: Sequence[Cells], timestamp_us: int) -> Iterator[Rows]:
     first: other rows have keys behind theirs, and none of them is in a NodeCells.
     """
     of_nodes = [part for part in cells if isinstance(part, NodeCells)]
+    entries: list[bytes] = []
+    counts: list[int] = []
     for some in _batches(of_nodes):
-        yield from _cut(*node_entries(some, timestamp_us))
-    yield from _cut(*other_entries([part for part in cells if not isinstance(part, NodeCells)], timestamp_us))
+        yield from _cut(entries, counts)
+        entries, counts = node_entries(some, timestamp_us)
+    # The few others go with the last of them: a request costs a small chunk as much as a hundred rows.
+    others, of_others = other_entries([part for part in cells if not isinstance(part, NodeCells)], timestamp_us)
+    yield from _cut(entries + others, counts + of_others)
 
 
 def _batches(parts: Sequence[NodeCells]) -> Iterator[Sequence[NodeCells]]:
