@@ -22,8 +22,8 @@ class Density:
     """Nodes that wait for a parent, for each voxel of faces of a chunk of any layer."""
     rows: float
     """Rows written by layer 2 for each supervoxel."""
-    handoff_bytes: float
-    """Of a stored hand-off, for each pair."""
+    handoff_bytes: float | None
+    """Of a stored hand-off, for each pair; None: by its size."""
     densest: float
     """The supervoxels of the largest chunk, in those of a whole chunk of this density."""
     densest_parents: tuple[float, ...]

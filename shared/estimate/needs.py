@@ -143,7 +143,7 @@ def assumed(supervoxels: float) -> Density:
         pairs=LAYER2_PAIRS * per_face,
         nodes=NODES * per_face,
         rows=LAYER2_ROWS,
-        handoff_bytes=HANDOFF_BYTES,
+        handoff_bytes=None,
         densest=DENSEST,
         densest_parents=(DENSEST,),
     )
@@ -297,7 +297,8 @@ def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: in
 def _handoffs(pairs: float, chunks: int, density: Density) -> float:
     """Bytes of the hand-offs of a layer that have so many pairs together."""
     most, each = PLAIN_HANDOFF
-    return pairs * (each if pairs * each <= chunks * most else density.handoff_bytes)
+    assumed = each if pairs * each <= chunks * most else HANDOFF_BYTES
+    return pairs * (assumed if density.handoff_bytes is None else density.handoff_bytes)
 
 
 def extent(report: PlanReport, layer: int) -> list[int]:

@@ -90,7 +90,8 @@ class CellScan:
         """So many bytes of each of these values, behind its first `skip`: a table (n, size)."""
         if not size or not len(at):
             return np.zeros((len(at), size), np.uint8)
-        windows = np.lib.stride_tricks.sliding_window_view(self.data, size)
+        data = np.ascontiguousarray(self.data)
+        windows: Bytes = np.ndarray((len(data) - size + 1, size), np.uint8, data.data, strides=(1, 1))
         return np.ascontiguousarray(windows[self.starts[at] + skip])
 
 

@@ -1,6 +1,6 @@
 """What the verification of a chunk hands to those of its parent and of its neighbours' parents, and its bytes.
 
-    b"CGVF" | version u8 | header length u32 LE | crc32 u32 LE | header, JSON | zstd frames, one a column
+    b"CGVF" | version u8 | header length u32 LE | crc32 u32 LE | header, JSON | columns, as they are or zstd frames
 
 Invariants: it holds what crosses the boundary alone: nodes that wait for a parent, and for each face the pairs
 (node, far end) and the map by which the other side finds its far ends. Counts are of all chunks at and below its
@@ -28,7 +28,9 @@ from shared.plan.grid import Chunk
 from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
 
-MAGIC, VERSION = b"CGVF", 1
+MAGIC, VERSION = b"CGVF", 2
+PLAIN = 1 << 15
+"""So many bytes of columns are stored as they are, with one checksum; to unpack their frames would take longer."""
 _PREFIX = struct.Struct("<4sBII")
 _TYPES = {"nodes": "<u8", "masks": "<u8", "sizes": "<u8", "face": "u1", "near": "<u4", "far": "<u8"} | {
     "of": "u1",
@@ -103,8 +105,10 @@ class Verdict:
                 columns[one] = np.concatenate(
                     [np.zeros(0, _TYPES[one]), *(getattr(self.faces[f], one) for f in faces)]
                 )
-        compress = compressor(1, checksum=True).compress
-        frames = [compress(np.ascontiguousarray(columns[name], dtype).tobytes()) for name, dtype in _TYPES.items()]
+        frames = [np.ascontiguousarray(columns[name], dtype).tobytes() for name, dtype in _TYPES.items()]
+        plain = sum(map(len, frames)) <= PLAIN
+        if not plain:
+            frames = list(map(compressor(1, checksum=True).compress, frames))
         header = {
             "chunk": self.chunk,
             "digests": {str(face): digest for face, digest in sorted(self.digests.items())},
@@ -112,6 +116,7 @@ class Verdict:
             "counts": {str(layer): counts for layer, counts in sorted(self.counts.items())},
             "objects": self.objects,
             "sections": [[len(columns[name]), len(frame)] for name, frame in zip(_TYPES, frames, strict=True)],
+            "checksum": zlib.crc32(b"".join(frames)) if plain else None,
         }
         text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
         return b"".join([_PREFIX.pack(MAGIC, VERSION, len(text), zlib.crc32(text)), text, *frames])
@@ -133,12 +138,16 @@ class Verdict:
         header: dict[str, Any] = json.loads(text)
         if Chunk(*header["chunk"]) != chunk:
             raise ValueError(f"it is of chunk {header['chunk']}")
+        plain = header["checksum"] is not None
+        if plain and zlib.crc32(data[at:]) != header["checksum"]:
+            raise ValueError("its columns are damaged (checksum)")
         columns: dict[str, npt.NDArray[Any]] = {}
         for (name, dtype), (count, size) in zip(_TYPES.items(), header["sections"], strict=True):
             frame, wanted = data[at : at + size], count * np.dtype(dtype).itemsize
-            if not zstandard.frame_content_size(frame) == wanted <= size * MAX_RATIO:
+            if not (size if plain else zstandard.frame_content_size(frame)) == wanted <= size * MAX_RATIO:
                 raise ValueError(f"column {name} is damaged")
-            columns[name] = np.frombuffer(decompressor().decompress(frame, allow_extra_data=False), dtype)
+            content = frame if plain else decompressor().decompress(frame, allow_extra_data=False)
+            columns[name] = np.frombuffer(content, dtype)
             at += size
         count = len(columns["nodes"])
         if at != len(data) or max(columns["near"].max(initial=0), columns["new"].max(initial=0)) >= max(count, 1):
