@@ -79,7 +79,8 @@ def test_plan_prints_work_times_and_bill(file: Path) -> None:
 def test_plan_says_what_a_verification_costs(file: Path) -> None:
     """As a run by itself and while the graph is built; asked for, it is in the bill's total and not in the rest."""
     told = [
-        CliRunner().invoke(command.plan, [str(file), *more], env={"INGEST_GRAPH": ""}) for more in ([], ["--verify"])
+        CliRunner().invoke(command.plan, [str(file), *more], env={"INGEST_GRAPH": ""})
+        for more in ([], ["--verify"])
     ]
     plain, verified = (one.output for one in told)
     assert "verification, not in the bill: as a run by itself about $" in plain and "(VERIFY=1: $" in plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,8 @@ from tests.unit.test_needs import described
 from tests.unit.test_operations import CountingCompletion, CountingQueue
 from tests.volumes import random_volume
 
-PRICES = load_prices(Path(__file__).resolve().parents[2] / "configs" / "prices.yml")
+REPOSITORY = Path(__file__).resolve().parents[2]
+PRICES = load_prices(REPOSITORY / "configs" / "prices.yml")
 BUILT = (
     LayerNeeds(
         2, 8, cpu_seconds=100, wait_seconds=20, memory_gib=0.5, rows=1e9, row_bytes=75e9, handoff_bytes=2**20
@@ -135,6 +137,18 @@ def test_the_lines_of_a_plan() -> None:
     )
     assert "nobody has measured" in second
     assert f"which is in the bill: ${more:,.2f} of it" in checking_lines(cube(), BUILT, PRICES, verified=True)[0]
+
+
+@pytest.mark.parametrize("side, document", [(100, "README.md"), (216, "ARCHITECTURE.md")])
+def test_dollars_in_the_documents(side: int, document: str) -> None:
+    """What the documents say that a run and its verification cost is what a plan says."""
+    _, report = described(512 * side, 512 * side, 128 * side, chunk=(512, 512, 128))
+    needed = needs(report)
+    plain = Expected(needed, operations(report)).bill(PRICES).total
+    alone, both = by_itself(report, needed).bill(PRICES).total, while_building(report, needed).bill(PRICES).total
+    text = (REPOSITORY / document).read_text()
+    assert re.search(rf" \${plain:,.0f}[,:]", text)
+    assert re.search(rf"verification is ${alone:,.0f} .*?, or ${both - plain:,.0f} while".replace("$", r"\$"), text)
 
 
 @dataclass
