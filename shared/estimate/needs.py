@@ -16,6 +16,7 @@ from shared.environment import USABLE
 from shared.estimate import cuts
 from shared.estimate.density import Density
 from shared.estimate.pace import AS_ASSUMED, NO_PACES, JobCosts, Pace, Paces
+from shared.estimate.planes import extent, faces, most_faces, most_planes
 from shared.estimate.report import LayerReport, PlanReport
 
 # ---- assumptions about the data ----
@@ -205,22 +206,6 @@ def pairs_a_voxel(density: Density, layer: int) -> float:
     return density.pairs if layer == 2 else density.pairs * density.above * PARENT_PAIRS / LAYER2_PAIRS
 
 
-def faces(report: PlanReport, layer: int) -> float:
-    """Voxels of all faces between chunks of `layer`, each counted on both sides."""
-    volume = prod(report.voxels)
-    grid = report.at(layer).grid
-    return sum(2 * (chunks - 1) * volume / length for chunks, length in zip(grid, report.voxels, strict=True))
-
-
-def most_faces(report: PlanReport, layer: int) -> float:
-    """Voxels of the faces of the children of the parent of `layer` that has the most of them."""
-    below = report.at(layer - 1)
-    lengths = extent(report, layer)
-    # Two children along an axis have four sides, but none where the volume ends.
-    sides = [0 if chunks < 2 else 2 if chunks == 2 else 3 if chunks < 5 else 4 for chunks in below.grid]
-    return sum(count * prod(lengths) / length for count, length in zip(sides, lengths, strict=True))
-
-
 def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: int, _pace: Pace) -> LayerNeeds:
     assert report.segmentation is not None
     scored = bool(report.segmentation.scores)
@@ -307,17 +292,6 @@ def _handoffs(pairs: float, chunks: int, density: Density) -> float:
     """Bytes of the hand-offs of a layer that have so many pairs together."""
     most, each = PLAIN_HANDOFF
     return pairs * (each if pairs * each <= chunks * most else density.handoff_bytes)
-
-
-def extent(report: PlanReport, layer: int) -> list[int]:
-    """Voxels along each axis of the largest chunk of a layer."""
-    return [min(size, chunk << layer - 2) for size, chunk in zip(report.voxels, report.chunk_size, strict=True)]
-
-
-def most_planes(report: PlanReport) -> float:
-    """Voxels of six faces of a layer-2 chunk."""
-    lengths = extent(report, 2)
-    return sum(2 * prod(lengths) / length for length in lengths)
 
 
 def other_waits(layer: LayerReport, queued: int, written: int = 1) -> float:

@@ -18,8 +18,9 @@ from jobs.example.files import COMPONENTS, EDGES
 from shared.chunks.codec import encode_handoff
 from shared.estimate import needs as estimates
 from shared.estimate.bill import bill
-from shared.estimate.needs import ASSUMED, LayerNeeds, faces, most_faces, needs
+from shared.estimate.needs import ASSUMED, LayerNeeds, needs
 from shared.estimate.operations import operations
+from shared.estimate.planes import faces, most_faces
 from shared.estimate.report import PlanReport, describe
 from shared.estimate.schedule import schedule
 from shared.files import CloudFilesStorage
