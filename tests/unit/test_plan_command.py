@@ -83,8 +83,8 @@ def test_plan_says_what_a_verification_costs(file: Path) -> None:
         for more in ([], ["--verify"])
     ]
     plain, verified = (one.output for one in told)
-    assert "verification, not in the bill: as a run by itself about $" in plain and "(VERIFY=1: $" in plain
-    (more,) = re.findall(r"VERIFY=1, which is in the bill: \$([\d.]+) of it", verified)
+    assert "verification: as a run by itself about $" in plain and "(VERIFY=1) about $" in plain
+    (more,) = re.findall(r"which is in this bill, \$([\d.]+) of it", verified)
     without, total = (float(re.findall(r"^total +([\d.]+)$", text, re.MULTILINE)[0]) for text in (plain, verified))
     assert total - without == pytest.approx(float(more), abs=0.011)
 

@@ -130,13 +130,23 @@ def test_the_lines_of_a_plan() -> None:
     plain = Expected(BUILT, operations(cube())).bill(PRICES).total
     more = while_building(cube(), BUILT).bill(PRICES).total - plain
     assert more > 1 and alone > 1
-    assert f"as a run by itself about ${alone:,.2f} (tasks $0." in first
-    assert f"(VERIFY=1: ${more:,.2f} more)" in first
+    assert f"as a run by itself about ${alone:,.2f} more (tasks $0." in first
+    assert first.endswith(f"while it builds (VERIFY=1) about ${more:,.2f} more")
     assert second.startswith(
         "a verification reads 1 billion rows with 1.7 h of CPU and 6.0 node-hours, by the 220,000"
     )
     assert "nobody has measured" in second
-    assert f"which is in the bill: ${more:,.2f} of it" in checking_lines(cube(), BUILT, PRICES, verified=True)[0]
+    with_it = checking_lines(cube(), BUILT, PRICES, verified=True)[0]
+    assert with_it.endswith(f"(VERIFY=1) which is in this bill, ${more:,.2f} of it")
+
+
+def test_less_than_an_hour_is_never_cheaper_with_more_work() -> None:
+    """Nodes are charged for an hour, so a short run that is slower may need fewer; no plan says that it saves."""
+    few = LayerNeeds(2, 8, cpu_seconds=0.1, wait_seconds=2, memory_gib=0.5, rows=3e3, row_bytes=0, handoff_bytes=0)
+    needed = (few, replace(few, layer=3, chunks=1, rows=0))
+    plain = Expected(needed, operations(cube())).bill(PRICES).total
+    assert while_building(cube(), needed).bill(PRICES).total < plain - 0.6
+    assert "(VERIFY=1) about $0.00 more" in checking_lines(cube(), needed, PRICES, verified=False)[0]
 
 
 @pytest.mark.parametrize("side, document", [(100, "README.md"), (216, "ARCHITECTURE.md")])
