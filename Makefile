@@ -96,9 +96,9 @@ ingest: .venv/run.stamp $(MADE)  ## build DATASET's graph (TEST=1, RESUME=1, SCH
 	  $(call option,$(SCHEMA),--schema) $(call option,$(or $(TRUTH),$(TRUE)),--truth) \
 	  $(RAW_OPTION) $(call flag,$(PREPARE),--prepare-only) $(call flag,$(VERIFY),--verify) $(call flag,$(ANYWAY),--anyway)
 
-plan: .venv/run.stamp $(MADE)  ## print what DATASET would take, by a look into SAMPLE=32 of its chunks
+plan: .venv/run.stamp $(MADE)  ## print what DATASET would take, by a look into SAMPLE=32 of its chunks (VERIFY=1 with it)
 	$(NEED_DATASET)@$(CLI) plan $(call quoted,$(DATASET)) $(call flag,$(TEST),--test) $(RAW_OPTION) $(call option,$(SCHEMA),--schema) \
-	  $(call option,$(SAMPLE),--sample)
+	  $(call option,$(SAMPLE),--sample) $(call flag,$(VERIFY),--verify)
 
 sample: .venv/run.stamp $(MADE)  ## build N=8 scattered chunks of DATASET for real and say what they take (in a task with PROJECT)
 	$(NEED_DATASET)@$(CLI) sample $(call quoted,$(DATASET)) $(RAW_OPTION) $(call option,$(SCHEMA),--schema) $(call option,$(N),--count)

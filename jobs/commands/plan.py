@@ -12,16 +12,17 @@ from jobs.output import put, put_json, put_rows, say, write_json
 from jobs.paths import PRICES, REPOSITORY
 from jobs.samples import kept
 from shared.errors import ConfigError, Problem, StateError
-from shared.estimate.bill import bill, waiting_usd
+from shared.estimate.bill import waiting_usd
 from shared.estimate.certainty import chunk_rows, in_range, sentences
-from shared.estimate.checking import checking_line
+from shared.estimate.checking import checking_lines, while_building
+from shared.estimate.density import Density
 from shared.estimate.needs import needs, needs_of_range
 from shared.estimate.operations import operations
-from shared.estimate.pace import Paces
 from shared.estimate.prices import Prices, load_prices
 from shared.estimate.report import PlanReport
 from shared.estimate.sampled import Looked
 from shared.estimate.schedule import NODES, as_rows, remarks, schedule
+from shared.estimate.spent import Expected
 from shared.estimate.tfvars import tfvars, unknown
 from shared.operate.check import check
 from shared.operate.looking_inside import SAMPLE, Look, look_inside
@@ -38,6 +39,7 @@ VARIABLES = REPOSITORY / "terraform" / "variables.tf"
 @click.option("--test", is_flag=True, help="Plan what `ingest --test` would build.")
 @schema_option
 @raw_option
+@click.option("--verify", "verified", is_flag=True, help="Plan what `ingest --verify` would do.")
 @click.option(
     "--tfvars", "as_tfvars", is_flag=True, help="Terraform's variables for all of DATASET, as JSON, alone."
 )
@@ -55,6 +57,7 @@ def plan(
     test: bool,
     schema: int | None,
     raw: bool,
+    verified: bool,
     as_tfvars: bool,
     sample: int,
     out: Path | None,
@@ -88,7 +91,7 @@ def plan(
     put_look(look)
     if sampled.remark:
         say(f"- {sampled.remark}")
-    put_estimate(report, look, prices)
+    put_estimate(report, look, prices, verified)
 
 
 def put_tfvars(variables: Mapping[str, object], dataset: Path, out: Path | None) -> None:
@@ -126,36 +129,43 @@ def put_look(look: Look) -> None:
         say(f"- {remark}")
 
 
-def put_estimate(report: PlanReport, look: Look, prices: Prices) -> None:
-    """Prints what the layers need, how long they take, and the bill."""
-    needed = needs_of_range(report, look.density, look.high, look.paces)
-    stages = schedule(needed)
+def planned(report: PlanReport, look: Look, density: Density, verified: bool) -> Expected:
+    """What a run needs and asks for with such a density, on the machines that the look found."""
+    needed = needs_of_range(report, density, look.high, look.paces)
+    return while_building(report, needed) if verified else Expected(needed, operations(report))
+
+
+def put_estimate(report: PlanReport, look: Look, prices: Prices, verified: bool) -> None:
+    """Prints what the layers need, how long they take, the bill, and what a verification costs."""
+    run = planned(report, look, look.density, verified)
+    stages = schedule(run.needs)
     each = f"{1 / look.density.supervoxels:,.0f} voxels a supervoxel"
     say(f"\nestimate, with {each}, the fleets of terraform/ and up to {NODES} nodes for the table")
-    put_rows(as_rows(needed, stages))
+    put_rows(as_rows(run.needs, stages))
     for remark in remarks(stages):
         say(f"- {remark}")
     oldest, newest = prices.dates()
     say(f"\nbill, by list prices of {prices.region} seen {oldest} to {newest} ({PRICES.name})")
-    put_rows(bill(needed, stages, operations(report), prices).as_rows(), texts=(0, 1, 3))
+    put_rows(run.bill(prices).as_rows(), texts=(0, 1, 3))
     if look.found is not None and look.found.sample.tells_spread:
-        put_range(report, look.found, look.paces, prices)
+        put_range(report, look, look.found, prices, verified)
     waiting = waiting_usd(stages, prices)
     if waiting >= 1:
         say(f"with all tasks that the fleets may have, most waiting for the table: ${waiting:,.0f} more")
     say("not in it: retries, free quotas, discounts, the functions, logs, and the table's nodes when no run is on")
-    say(checking_line(needed))
+    for line in checking_lines(report, planned(report, look, look.density, False).needs, prices, verified):
+        say(line)
 
 
-def put_range(report: PlanReport, found: Looked, paces: Paces, prices: Prices) -> None:
+def put_range(report: PlanReport, look: Look, found: Looked, prices: Prices, verified: bool) -> None:
     """Prints rows, time and the bill with the ends of their range, as far as the sample tells."""
     rows, seconds, dollars = list[float](), list[float](), list[float]()
     for density in (found.low, found.middle, found.high):
-        needed = needs_of_range(report, density, found.high, paces)
-        stages = schedule(needed)
-        rows.append(sum(layer.rows for layer in needed))
+        run = planned(report, look, density, verified)
+        stages = schedule(run.needs)
+        rows.append(sum(layer.rows for layer in run.needs))
         seconds.append(3600 * sum(stage.hours for stage in stages))
-        dollars.append(bill(needed, stages, operations(report), prices).total)
+        dollars.append(run.bill(prices).total)
     say(f"rows: {in_range(rows)}")
     say(f"takes: {in_range(seconds, lambda one: duration(one, 1))}")
     say(f"total: {in_range(dollars, lambda one: f'${one:,.2f}')}")

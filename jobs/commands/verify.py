@@ -18,6 +18,7 @@ from jobs.console import (
     workers_option,
     yes_option,
 )
+from jobs.keeping import keep, settle
 from jobs.output import say
 from shared.exit_codes import Exit
 from shared.operate.run import Run
@@ -41,8 +42,10 @@ def verify(graph: str, truth: Path | None, sample: int | None, by_queue: bool, w
         _show_look(run, sample)
     elif by_queue or run.backend.project is not None:
         verifying, count = run.begin_verification()
+        keep(verifying, "what the plan says", lambda: verifying.books.expect_verification(run.books))
         say(f"{verifying.graph} verifies table {run.record.table}: queued {count:,} chunks")
         work_until_done(verifying, workers)
+        settle(verifying)
         show_report(run, run.verification())
     else:
         show_verification(run, truth)

@@ -16,6 +16,7 @@ from shared.environment import USABLE
 from shared.estimate import cuts
 from shared.estimate.density import Density
 from shared.estimate.pace import AS_ASSUMED, NO_PACES, JobCosts, Pace, Paces
+from shared.estimate.planes import extent, faces, most_faces, most_planes
 from shared.estimate.report import LayerReport, PlanReport
 
 # ---- assumptions about the data ----
@@ -128,6 +129,10 @@ class LayerNeeds:
     handoff_bytes: float
     stored_bytes: float = 0.0
     """Of a new volume and of processed files, beside the table."""
+    read_rows: float = 0.0
+    """Rows that are read of the table: to verify it, as a build reads none."""
+    fleet: int = 0
+    """Tasks that the layer's fleet has, where that does not follow from this; 0 where it does."""
 
     @property
     def seconds(self) -> float:
@@ -155,12 +160,17 @@ ASSUMED = assumed(1 / VOXELS_A_SUPERVOXEL)
 
 def needs(report: PlanReport, density: Density = ASSUMED, paces: Paces = NO_PACES) -> tuple[LayerNeeds, ...]:
     """An estimate for each layer of a plan; `paces` has what was measured of some."""
-    published = [layer.chunks if layer.layer > 1 else 1 for layer in report.layers[1:]] + [0]
     of_layer = {0: _tables, 1: _cuts, 2: _layer2}
     return tuple(
         of_layer.get(layer.layer, _parent)(report, density, layer, queued, paces.get(layer.layer, AS_ASSUMED))
-        for layer, queued in zip(report.layers, published, strict=True)
+        for layer, queued in published(report)
     )
+
+
+def published(report: PlanReport) -> list[tuple[LayerReport, int]]:
+    """Each layer, and how many chunks of the one above are published on the way."""
+    above = [layer.chunks if layer.layer > 1 else 1 for layer in report.layers[1:]] + [0]
+    return list(zip(report.layers, above, strict=True))
 
 
 def needs_of_range(
@@ -196,22 +206,6 @@ def pairs_a_voxel(density: Density, layer: int) -> float:
     return density.pairs if layer == 2 else density.pairs * density.above * PARENT_PAIRS / LAYER2_PAIRS
 
 
-def faces(report: PlanReport, layer: int) -> float:
-    """Voxels of all faces between chunks of `layer`, each counted on both sides."""
-    volume = prod(report.voxels)
-    grid = report.at(layer).grid
-    return sum(2 * (chunks - 1) * volume / length for chunks, length in zip(grid, report.voxels, strict=True))
-
-
-def most_faces(report: PlanReport, layer: int) -> float:
-    """Voxels of the faces of the children of the parent of `layer` that has the most of them."""
-    below = report.at(layer - 1)
-    lengths = extent(report, layer)
-    # Two children along an axis have four sides, but none where the volume ends.
-    sides = [0 if chunks < 2 else 2 if chunks == 2 else 3 if chunks < 5 else 4 for chunks in below.grid]
-    return sum(count * prod(lengths) / length for count, length in zip(sides, lengths, strict=True))
-
-
 def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: int, _pace: Pace) -> LayerNeeds:
     assert report.segmentation is not None
     scored = bool(report.segmentation.scores)
@@ -222,7 +216,7 @@ def _tables(report: PlanReport, density: Density, layer: LayerReport, queued: in
         layer=0,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * AROUND_CPU + rows * (cuts.SORT_CPU + scored * cuts.JOIN_CPU),
-        wait_seconds=_waits(layer, queued, written=0) + layer.chunks * GETS_A_CHUNK * GET_SECONDS,
+        wait_seconds=other_waits(layer, queued, written=0) + layer.chunks * GETS_A_CHUNK * GET_SECONDS,
         memory_gib=_gib(largest),
         rows=0,
         row_bytes=0,
@@ -244,7 +238,7 @@ def _cuts(report: PlanReport, density: Density, layer: LayerReport, queued: int,
         layer=1,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * AROUND_CPU + pace.cpu * (layer.chunks * fixed + total * each),
-        wait_seconds=_waits(layer, queued, written=0) + waits,
+        wait_seconds=other_waits(layer, queued, written=0) + waits,
         memory_gib=_gib(_most(cut_costs(report, most), pace, pieces)),
         rows=0,
         row_bytes=0,
@@ -264,7 +258,7 @@ def _layer2(report: PlanReport, density: Density, layer: LayerReport, queued: in
         layer=2,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * AROUND_CPU + pace.seconds_of(layer.chunks, costs, total),
-        wait_seconds=_waits(layer, queued) + waits,
+        wait_seconds=other_waits(layer, queued) + waits,
         memory_gib=_gib(_most(costs, pace, each * min(density.densest, layer.chunks))),
         rows=total * density.rows,
         row_bytes=total * density.rows * LAYER2_ROW_BYTES,
@@ -284,7 +278,7 @@ def _parent(report: PlanReport, density: Density, layer: LayerReport, queued: in
         layer=layer.layer,
         chunks=layer.chunks,
         cpu_seconds=layer.chunks * (PARENT_CPU[0] + AROUND_CPU) + total * PARENT_CPU[1],
-        wait_seconds=_waits(layer, queued) + layer.chunks * GETS_A_CHUNK * GET_SECONDS,
+        wait_seconds=other_waits(layer, queued) + layer.chunks * GETS_A_CHUNK * GET_SECONDS,
         memory_gib=_gib(PARENT_BYTES[0] + largest * PARENT_BYTES[1]),
         rows=rows,
         row_bytes=rows * PARENT_ROW_BYTES,
@@ -301,18 +295,7 @@ def _handoffs(pairs: float, chunks: int, density: Density) -> float:
     return pairs * (assumed if density.handoff_bytes is None else density.handoff_bytes)
 
 
-def extent(report: PlanReport, layer: int) -> list[int]:
-    """Voxels along each axis of the largest chunk of a layer."""
-    return [min(size, chunk << layer - 2) for size, chunk in zip(report.voxels, report.chunk_size, strict=True)]
-
-
-def most_planes(report: PlanReport) -> float:
-    """Voxels of six faces of a layer-2 chunk."""
-    lengths = extent(report, 2)
-    return sum(2 * prod(lengths) / length for length in lengths)
-
-
-def _waits(layer: LayerReport, queued: int, written: int = 1) -> float:
+def other_waits(layer: LayerReport, queued: int, written: int = 1) -> float:
     """Seconds that all chunks of a layer wait, but for what they read; `queued` parents are published on the way.
     Each writes to the table `written` times."""
     each = written * WRITE_SECONDS + PUT_SECONDS + MESSAGE_SECONDS

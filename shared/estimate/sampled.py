@@ -20,7 +20,8 @@ from math import hypot, prod, sqrt
 from statistics import NormalDist, fmean, pstdev, stdev
 
 from shared.estimate.density import Density
-from shared.estimate.needs import ASSUMED, extent, faces, most_faces
+from shared.estimate.needs import ASSUMED
+from shared.estimate.planes import extent, faces, most_faces
 from shared.estimate.report import PlanReport, Triple
 
 CONFIDENCE = 0.95

@@ -42,21 +42,25 @@ class Spent:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the plan said when a run was begun: what layers need, and how often services are asked."""
+    """What the plan says of a run: what layers need, and how often services are asked; and of the run that verifies
+    its table, where that was reckoned."""
 
     needs: tuple[LayerNeeds, ...]
     counts: Operations
+    verification: Expected | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {"needs": [asdict(layer) for layer in self.needs], "counts": asdict(self.counts)}
+        later = {} if self.verification is None else {"verification": self.verification.as_json()}
+        return {"needs": [asdict(layer) for layer in self.needs], "counts": asdict(self.counts), **later}
 
     @classmethod
     def read(cls, values: Any) -> Expected | None:
         """The same from plain values; None for what is none. A later release may have added to it."""
         try:
             needs = tuple(LayerNeeds(**_known(LayerNeeds, layer)) for layer in values["needs"])
-            return cls(needs, Operations(**_known(Operations, values["counts"])))
+            counts = Operations(**_known(Operations, values["counts"]))
+            return cls(needs, counts, cls.read(values.get("verification")))
         except (TypeError, KeyError, AttributeError):
             return None
 
@@ -64,6 +68,10 @@ class Expected:
     def hours(self) -> float:
         """How long the plan said that it takes."""
         return sum(stage.hours for stage in schedule(self.needs))
+
+    def bill(self, prices: Prices) -> Bill:
+        """What it costs."""
+        return bill(self.needs, schedule(self.needs), self.counts, prices)
 
 
 @dataclass(frozen=True)
@@ -110,8 +118,7 @@ def cost(
                 for line in taken.lines
             )
         )
-    before = bill(expected.needs, schedule(expected.needs), expected.counts, prices) if expected else None
-    return Cost(before, taken)
+    return Cost(expected.bill(prices) if expected else None, taken)
 
 
 def as_needs(expected: Expected | None, spent: Sequence[Spent]) -> tuple[LayerNeeds, ...]:
@@ -142,6 +149,9 @@ def _row(took: Spent, plan: LayerNeeds | None) -> tuple[str, ...]:
 
 def _needs(took: Spent, plan: LayerNeeds | None) -> LayerNeeds:
     each = plan.row_bytes / plan.rows if plan is not None and plan.rows else 0.0
+    read = 0.0
+    if plan is not None and plan.chunks:
+        read = plan.read_rows * (took.rows / plan.rows if plan.rows else took.chunks / plan.chunks)
     return LayerNeeds(
         layer=took.layer,
         chunks=took.chunks,
@@ -152,6 +162,8 @@ def _needs(took: Spent, plan: LayerNeeds | None) -> LayerNeeds:
         row_bytes=took.rows * each,
         handoff_bytes=took.handoff_bytes,
         stored_bytes=plan.stored_bytes if plan is not None else 0.0,
+        read_rows=read,
+        fleet=plan.fleet if plan is not None else 0,
     )
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from shared.estimate.checking import by_itself, while_building
 from shared.estimate.needs import needs_of_range
 from shared.estimate.operations import operations
 from shared.estimate.prices import Prices
@@ -53,8 +54,20 @@ class Books:
 
     def expect(self, checked: Checked, look: Look) -> Kept:
         """Keeps what the plan says of a dataset, by a look into some of its chunks, as of when its run is begun."""
-        needed = needs_of_range(checked.report, look.density, look.high, look.paces)
-        kept = Kept.begun(self.record, Expected(needed, operations(checked.report)))
+        report = checked.report
+        needed = needs_of_range(report, look.density, look.high, look.paces)
+        plan = while_building(report, needed) if self.record.verified else Expected(needed, operations(report))
+        return self._begun(replace(plan, verification=by_itself(report, needed)))
+
+    def expect_verification(self, of: Books) -> Kept:
+        """Keeps what the plan of the run that made a table said of the run that verifies it, which is this one,
+        unless that is kept already."""
+        expected = of.kept().expected
+        known = read_kept(folder_of(self.progress), self.record.graph, self.record.run)
+        return known or self._begun(expected and expected.verification)
+
+    def _begun(self, expected: Expected | None) -> Kept:
+        kept = Kept.begun(self.record, expected)
         keep(folder_of(self.progress), kept)
         return kept
 

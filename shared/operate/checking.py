@@ -82,8 +82,11 @@ class Checking:
     def verification(self) -> Verification:
         """The report of the run that verifies this graph, or of this one, which verifies another; kept in the
         folder of the graph whose table it is. StateError before its end."""
-        record, folder = verify_run.verifying(self.backend, self.record)
+        return self._collected(verify_run.verifying(self.backend, self.record))
+
+    def _collected(self, record: RunRecord) -> Verification:
         own = graph_folder(self.backend, record.graph)
+        folder = graph_folder(self.backend, record.verifies or record.graph)
         found = verify_run.keep(folder, verify_run.collected(record, own), record.run)
         # In its own folder it says that it was asked for.
         own.put(VERIFY_NAME, found.encode())
@@ -116,12 +119,13 @@ class Checking:
         report = verify_run.last_report(self._folder)
         if report is None or not report.run:
             return self.verify()
-        record, _ = verify_run.verifying(self.backend, self.record)
+        own = report.run == self.record.run
+        record = self.record if own else verify_run.verifying(self.backend, self.record)
         verifying = open_run(self.backend, record).sources.verifying
         if record.run != report.run or verifying is None:
             raise StateError(f"{self.graph} is mended, but its verification is gone; see: make verify {self.where}")
         mending.verify_again(verifying, {*repair.chunks, *report.chunks})
-        return self.verification()
+        return self._collected(record)
 
     def need_chunk(self, chunk: Chunk) -> None:
         """StateError for a chunk that the run does not build, with its grids."""

@@ -49,17 +49,19 @@ def known_verification(backend: Backend, graph: str) -> RunRecord | None:
     return record
 
 
-def verifying(backend: Backend, of: RunRecord) -> tuple[RunRecord, Storage]:
-    """The run that verifies the graph of a run, or that run itself if it verifies one, and the folder of the graph
-    whose table it is. StateError if that was never begun."""
+def verifying(backend: Backend, of: RunRecord) -> RunRecord:
+    """The run that verified the graph of a run last: that run itself if it verifies one, or what it built, and was
+    not verified by itself since. StateError if there is none."""
     if of.verifies:
-        return of, graph_folder(backend, of.verifies)
+        return of
     if of.verified:
-        return of, graph_folder(backend, of.graph)
+        later = load_record(backend, of.graph + VERIFY_SUFFIX)
+        is_later = later is not None and later.verifies == of.graph and later.timestamp_ms > of.timestamp_ms
+        return later if later is not None and is_later else of
     known = known_verification(backend, of.graph)
     if known is None:
         raise StateError(f"{of.graph} was not verified by the queue; see: make verify GRAPH={of.graph}")
-    return known, graph_folder(backend, of.graph)
+    return known
 
 
 def begin_verification(backend: Backend, of: RunRecord, now_ms: int) -> tuple[RunRecord, int]:

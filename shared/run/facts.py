@@ -21,9 +21,9 @@ class Facts:
 
     `seconds` from taking it up until its hand-off was stored, `cpu` the process' seconds of CPU in that time,
     `peak_mb` the most memory (MiB) that the process held meanwhile, 0 where that cannot be known; `rows` written
-    and `handoff_bytes` stored; `attempt`: the number of the delivery; `supervoxels` and `nodes`: what is in it, for
-    a parent the supervoxels below it; `ended_ms` in milliseconds since 1970; `why`: of one that was tried again,
-    the error of the attempt before, in short."""
+    and `handoff_bytes` stored, of a verdict too; `attempt`: the number of the delivery; `supervoxels` and `nodes`:
+    what is in it, for a parent the supervoxels below it; `ended_ms` in milliseconds since 1970; `why`: of one that
+    was tried again, the error of the attempt before, in short."""
 
     seconds: float = 0.0
     cpu: float = 0.0

@@ -44,7 +44,7 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class Done:
-    """What one chunk came to: rows written, bytes of its hand-off, seconds, and the parents queued."""
+    """What one chunk came to: rows written, bytes of its hand-off and verdict, seconds, and the parents queued."""
 
     rows: int
     handoff_bytes: int
@@ -85,8 +85,9 @@ def work_on(
     if made.cells is not None:
         rows = _written(run, cells_to_write(record, made.cells))
         check()
+    handed = len(made.handoff)
     if record.verified and run.sources.verifying is not None and chunk.layer >= 2:
-        run.sources.verifying.verify_built(chunk)
+        handed += run.sources.verifying.verify_built(chunk)
         check()
     if chunk == record.plan.top:
         # Its dependencies are done, so every chunk's files are there.
@@ -98,13 +99,13 @@ def work_on(
         facts,
         seconds=round(seconds, 4),
         rows=rows,
-        handoff_bytes=len(made.handoff),
+        handoff_bytes=handed,
         supervoxels=made.supervoxels,
         nodes=made.nodes,
         ended_ms=int(time.time() * 1000),
     )
     queued = complete(run, chunk, queue, seconds, facts=measure(facts))
-    return Done(rows, len(made.handoff), seconds, queued)
+    return Done(rows, handed, seconds, queued)
 
 
 def _written(run: OpenRun, cells: list[Cells]) -> int:

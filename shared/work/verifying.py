@@ -57,11 +57,12 @@ class Verifying:
         verdict, findings = self.verifier.verify(chunk, self.stored(chunk, wanted))
         return verdict.encode(), StoredFindings(self.record, self.scratch, findings)
 
-    def verify_built(self, chunk: Chunk) -> None:
-        """Verifies a chunk that was just built, and stores what follows from it."""
+    def verify_built(self, chunk: Chunk) -> int:
+        """Verifies a chunk that was just built, and stores what follows from it; the bytes of its verdict."""
         verdict, findings = self.verify(chunk)
         findings.put()
         self.scratch.put(self.record.verdict_name(chunk), verdict)
+        return len(verdict)
 
     def stored(self, chunk: Chunk, of: Sequence[Chunk]) -> dict[Chunk, Verdict]:
         """The verdicts of some chunks, for the verification of `chunk`."""

@@ -20,7 +20,8 @@ from shared.estimate import needs as estimates
 from shared.estimate.certainty import sentences
 from shared.estimate.density import Density
 from shared.estimate.measured import paces
-from shared.estimate.needs import ASSUMED, most_faces, needs, needs_of_range, pairs_a_voxel
+from shared.estimate.needs import ASSUMED, needs, needs_of_range, pairs_a_voxel
+from shared.estimate.planes import most_faces
 from shared.estimate.sampled import Seen
 from shared.files import CloudFilesStorage
 from shared.gcp.bigtable.wire import encode_rows

@@ -18,9 +18,9 @@ from jobs.example.files import COMPONENTS, EDGES
 from shared.chunks.codec import encode_handoff
 from shared.estimate import needs as estimates
 from shared.estimate.bill import bill
-from shared.estimate.checking import checking_line
-from shared.estimate.needs import ASSUMED, LayerNeeds, faces, most_faces, needs
+from shared.estimate.needs import ASSUMED, LayerNeeds, needs
 from shared.estimate.operations import operations
+from shared.estimate.planes import faces, most_faces
 from shared.estimate.report import PlanReport, describe
 from shared.estimate.schedule import schedule
 from shared.files import CloudFilesStorage
@@ -274,12 +274,3 @@ def test_constants_fit_an_example(tmp_path: Path) -> None:
         for layer, sums in built.items():
             assert 0.8 < getattr(planned[layer], name) / sums[name] < 2.5, (name, layer)
     assert 0.8 < planned[2].handoff_bytes / built[2]["handoff_bytes"] < 2.5
-
-
-def test_what_verification_takes() -> None:
-    """A plan says what verifying the table takes: rows, most of them once, and CPU by chunks and rows."""
-    layers = [LayerNeeds(layer, chunks, 0, 0, 1, rows, 0, 0) for layer, chunks, rows in [(2, 8, 1e9), (3, 1, 1e6)]]
-    assert checking_line(layers) == (
-        "not in it: verifying the table (VERIFY=1, or make verify), which reads 1,151,150,000 rows and takes "
-        "1.9 hours of one CPU"
-    )

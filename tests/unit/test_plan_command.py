@@ -76,6 +76,19 @@ def test_plan_prints_work_times_and_bill(file: Path) -> None:
     assert "…" not in text
 
 
+def test_plan_says_what_a_verification_costs(file: Path) -> None:
+    """As a run by itself and while the graph is built; asked for, it is in the bill's total and not in the rest."""
+    told = [
+        CliRunner().invoke(command.plan, [str(file), *more], env={"INGEST_GRAPH": ""})
+        for more in ([], ["--verify"])
+    ]
+    plain, verified = (one.output for one in told)
+    assert "verification: as a run by itself about $" in plain and "(VERIFY=1) about $" in plain
+    (more,) = re.findall(r"which is in this bill, \$([\d.]+) of it", verified)
+    without, total = (float(re.findall(r"^total +([\d.]+)$", text, re.MULTILINE)[0]) for text in (plain, verified))
+    assert total - without == pytest.approx(float(more), abs=0.011)
+
+
 def test_plan_says_what_a_look_found(tmp_path: Path) -> None:
     """What is in a chunk, how sure it is, and rows, time and total with their ranges; without a look the assumption
     and that it is one."""

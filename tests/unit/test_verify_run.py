@@ -3,18 +3,21 @@ process."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from shared.errors import StateError
 from shared.memory.backend import MemoryBackend
+from shared.operate.begin import begin
 from shared.operate.clearing import is_ours
 from shared.operate.run import Run
 from shared.operate.verification import Verification
 from shared.plan.grid import Chunk
 from shared.run.registry import graph_folder
 from tests.harness import MemoryRun, backend_of
+from tests.unit.test_operate import NOW_MS, VOLUME, backend_with, dataset
 from tests.volumes import random_volume
 from tests.whole.both import built
 from tests.whole.damage import Damager
@@ -122,6 +125,28 @@ def test_jobs_verify_what_they_build(schema: int, test: bool) -> None:
     assert [text[:9] for text in found.violations] == ([] if test else ["row meta:", "row versi"])
     assert found.rows == run.verify().rows
     assert found.chunks == (() if test else (run.record.plan.top,))
+
+
+def test_damage_after_a_build_that_verified_itself() -> None:
+    """A table that was right when its jobs verified it is verified anew by the queue, and repaired by what that
+    found: the verdicts of the build are of before the damage. An older verification counts for nothing."""
+    backend = backend_with(VOLUME)
+    run, _ = begin(backend, dataset(), "fly", now_ms=NOW_MS, verified=True)
+    run.work()
+    assert run.verification().violation_count == 0
+    table = run.opened.table
+    before = list(table.read([(b"", b"\xff")]))
+    for _ in range(2):
+        lost = next(row.key for row in before if "0:children" in row.cells)
+        table.delete_rows([lost])
+        found = by_queue(run)
+        assert found.violation_count and found.chunks
+        mended = run.repair(run.plan_repair())
+        assert (mended.violation_count, mended.run) == (0, found.run)
+        assert list(table.read([(b"", b"\xff")])) == before
+    # A build that is younger than the last verification has its own verdicts.
+    younger = replace(run.record, timestamp_ms=4_000_000_000_000)
+    assert Run(backend, younger).verification().run == run.record.run
 
 
 def test_sampling() -> None:
