@@ -85,6 +85,7 @@ def work_on(
     if made.cells is not None:
         rows = _written(run, cells_to_write(record, made.cells))
         check()
+    made = replace(made, cells=None, files=())  # what follows may take as much memory as they did
     handed = len(made.handoff)
     if record.verified and run.sources.verifying is not None and chunk.layer >= 2:
         handed += run.sources.verifying.verify_built(chunk)
