@@ -3,6 +3,7 @@
 | variable | meaning |
 |---|---|
 | INGEST_PROJECT, INGEST_INSTANCE | the Google Cloud project and Bigtable instance; without a project all is local |
+| INGEST_VERIFY_PROFILE | the app profile of that instance by which verifications read, if it has one for them |
 | INGEST_DATABASE | the named Firestore database |
 | INGEST_SCRATCH | folder of hand-offs and run records, any protocol that cloud-files knows |
 | INGEST_PREFIX | what topics and subscriptions start with |
@@ -46,6 +47,7 @@ class Environment:
     memory_mib: int | None = None
     run_host: str | None = None
     apis_host: str | None = None
+    verify_profile: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str], local_scratch: str = "") -> Environment:
@@ -67,6 +69,7 @@ class Environment:
             memory_mib=int(memory) if memory else None,
             run_host=given.get(RUN_HOST),
             apis_host=given.get(APIS_HOST),
+            verify_profile=given.get("INGEST_VERIFY_PROFILE"),
         )
 
     @property
@@ -84,6 +87,7 @@ class Environment:
         optional = {
             "INGEST_PROJECT": self.project,
             "INGEST_INSTANCE": self.instance,
+            "INGEST_VERIFY_PROFILE": self.verify_profile,
             "INGEST_MEMORY_MIB": None if self.memory_mib is None else str(self.memory_mib),
         }
         return {

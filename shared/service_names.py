@@ -1,8 +1,8 @@
 """What the services take for a name and a host, so that nobody waits minutes for one that cannot be meant.
 
 Invariants: what is refused here is refused by the service too, whoever asks; nothing is asked of anybody.
-Sources: the ids of projects, Bigtable instances, Firestore databases and Pub/Sub's resources as their
-documentation has them (read 2026), and the rule of terraform/variables.tf for a prefix, which is stricter.
+Sources: the ids of projects, Bigtable instances and app profiles, Firestore databases and Pub/Sub's resources as
+their documentation has them (read 2026), and the rule of terraform/variables.tf for a prefix, which is stricter.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ RULES: Mapping[str, Rule] = {
         re.compile(r"[a-z][a-z0-9-]{4,31}[a-z0-9]"),
         "the id of a Bigtable instance (6 to 33 lower-case letters, digits and hyphens)",
         "my-instance",
+    ),
+    "INGEST_VERIFY_PROFILE": Rule(
+        re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*"),
+        "the id of a Bigtable app profile (letters, digits, _, - and ., not beginning with - or .)",
+        "chunkedgraph-ingest-verify",
     ),
     "INGEST_DATABASE": Rule(
         re.compile(rf"\(default\)|(?!{_UUID.pattern}$)[a-z][a-z0-9-]{{2,61}}[a-z0-9]"),

@@ -26,15 +26,17 @@ resource "google_cloud_run_v2_job" "layer" {
           }
         }
         dynamic "env" {
-          for_each = {
+          for_each = { for name, value in {
             INGEST_PROJECT  = var.project
             INGEST_INSTANCE = local.bigtable_instance
-            INGEST_DATABASE = google_firestore_database.progress.name
-            INGEST_SCRATCH  = local.scratch
-            INGEST_PREFIX   = var.prefix
+            # None where it is not known which cluster is written to.
+            INGEST_VERIFY_PROFILE = local.verify_profile
+            INGEST_DATABASE       = google_firestore_database.progress.name
+            INGEST_SCRATCH        = local.scratch
+            INGEST_PREFIX         = var.prefix
             # A worker's share; jobs/memory_limit.py has the same part of the whole.
             INGEST_MEMORY_MIB = tostring(floor(local.usable * local.memory_mib[each.key] / local.processes[each.key]))
-          }
+          } : name => value if value != null }
           content {
             name  = env.key
             value = env.value

@@ -20,13 +20,14 @@ locals {
 
 output "environment" {
   description = "The variables with which the commands find this installation."
-  value = {
-    INGEST_PROJECT  = var.project
-    INGEST_INSTANCE = local.bigtable_instance
-    INGEST_DATABASE = google_firestore_database.progress.name
-    INGEST_SCRATCH  = local.scratch
-    INGEST_PREFIX   = var.prefix
-  }
+  value = { for name, value in {
+    INGEST_PROJECT        = var.project
+    INGEST_INSTANCE       = local.bigtable_instance
+    INGEST_VERIFY_PROFILE = local.verify_profile
+    INGEST_DATABASE       = google_firestore_database.progress.name
+    INGEST_SCRATCH        = local.scratch
+    INGEST_PREFIX         = var.prefix
+  } : name => value if value != null }
 }
 
 output "region" {

@@ -176,6 +176,16 @@ variable "bigtable_cluster" {
   }
 }
 
+variable "verify_cluster" {
+  description = "The cluster of a Bigtable instance that exists from which verifications read at low priority, behind its servers. It has to be the one that the instance's default app profile writes to, by single-cluster routing: in another one rows come later, and would seem to be missing. Nothing is guessed; null has verifications read like servers."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.verify_cluster == null ? true : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.verify_cluster))
+    error_message = "verify_cluster is the id of a cluster (6 to 30 lower-case letters, digits and hyphens); `gcloud bigtable clusters list` shows it."
+  }
+}
+
 variable "private" {
   description = "Whether tasks run in a network of their own, where they reach Google's services without external addresses, and nothing else."
   type        = bool

@@ -16,7 +16,7 @@ from shared.doctor.cloud import Cloud
 from shared.doctor.finding import Finding, Status, skipped
 from shared.doctor.functions import functions, scheduler
 from shared.doctor.inputs import inputs
-from shared.doctor.jobs import jobs
+from shared.doctor.jobs import jobs, verify_profile
 from shared.doctor.place import Place
 from shared.doctor.project import project
 from shared.doctor.queue import queue
@@ -45,7 +45,10 @@ BEFORE: tuple[tuple[Check, frozenset[Part]], ...] = (
 )
 """Of what is there before a deployment, with the parts that each concerns."""
 
-DEPLOYED: tuple[Check, ...] = (database, instance, queue, jobs, functions, scheduler, agents, accounts, inputs)
+DEPLOYED: tuple[Check, ...] = (
+    *(database, instance, queue, jobs, verify_profile),
+    *(functions, scheduler, agents, accounts, inputs),
+)
 """Of what a deployment makes."""
 
 

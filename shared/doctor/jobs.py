@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.doctor.cloud import Answer, Cloud, Kind, Request, unseen
-from shared.doctor.finding import Finding, ok, problem, skipped
+from shared.doctor.finding import Finding, note, ok, problem, skipped
 from shared.doctor.place import Place, url
 
 IMAGE = re.compile(
@@ -37,6 +37,37 @@ def jobs(place: Place, cloud: Cloud) -> list[Finding]:
     return [*found, *_images(place, cloud, images)]
 
 
+def verify_profile(place: Place, cloud: Cloud) -> list[Finding]:
+    """The app profile by which verifications read, where the Jobs are told one, and that it leads to where rows are
+    written."""
+    what = "verification"
+    if not place.layers or place.region is None or place.instance is None:
+        return []
+    (job,) = cloud.ask([Request(url("run", f"v2/{place.job(max(place.layers))}"))])
+    name = _variables(job.body).get("INGEST_VERIFY_PROFILE")
+    if not name:
+        return []
+    told, where = f"app profile {name} of instance {place.instance}", f"v2/{place.instance_name}"
+    paths = (f"{where}/appProfiles/{name}", f"{where}/appProfiles/default", f"{where}/clusters")
+    answer, default, clusters = cloud.ask([Request(url("bigtableadmin", path)) for path in paths])
+    if not answer.found:
+        missing = problem(what, f"there is no {told}, by which verifications read: none can", place.deploy)
+        return [unseen(what, answer, told, place.project, missing)]
+    read, written = _cluster(answer.body), _cluster(default.body)
+    if len(clusters.body.get("clusters", [])) > 1 and (not read or (default.found and read != written)):
+        wrong = (
+            f"{told} reads {read or 'any cluster'}, and rows are written to {written or 'any cluster'}, so some "
+            "may seem to be missing that are there; verify_cluster in terraform/terraform.tfvars has to be the "
+            "cluster of the default profile, or not there"
+        )
+        return [note(what, wrong, place.deploy)]
+    return [ok(what, f"reads by {told}")]
+
+
+def _cluster(profile: Mapping[str, Any]) -> str:
+    return str(profile.get("singleClusterRouting", {}).get("clusterId", ""))
+
+
 def _task(body: Mapping[str, Any]) -> Mapping[str, Any]:
     task: Mapping[str, Any] = body.get("template", {}).get("template", {})
     return task
@@ -47,6 +78,10 @@ def _container(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return containers[0]
 
 
+def _variables(body: Mapping[str, Any]) -> dict[str, str]:
+    return {str(one.get("name")): str(one.get("value")) for one in _container(body).get("env", [])}
+
+
 def _wrong(place: Place, layer: int, body: Mapping[str, Any]) -> str | None:
     account = _task(body).get("serviceAccount")
     if account != place.account(f"l{layer}"):
@@ -54,7 +89,7 @@ def _wrong(place: Place, layer: int, body: Mapping[str, Any]) -> str | None:
     condition = body.get("terminalCondition", {})
     if condition.get("state", "CONDITION_SUCCEEDED") != "CONDITION_SUCCEEDED":
         return f"is not ready: {condition.get('message') or condition.get('state')}"
-    told = {one.get("name"): one.get("value") for one in _container(body).get("env", [])}
+    told = _variables(body)
     wanted = {"INGEST_PROJECT": place.project, "INGEST_DATABASE": place.database, "INGEST_PREFIX": place.prefix}
     wanted |= {"INGEST_INSTANCE": place.instance} if place.instance else {}
     others = [

@@ -42,11 +42,12 @@ class GoogleBackend(GoogleProgress):
 
         return PubSubQueue(self.endpoints, self.environment.prefix, layers, MAX_LEASE_SECONDS, at_once + 3)
 
-    def table(self, name: str, instance: str | None) -> Table:
-        """A table in Bigtable."""
+    def table(self, name: str, instance: str | None, verifying: bool = False) -> Table:
+        """A table in Bigtable; a verification reads it by the app profile for that, if there is one."""
         from shared.gcp.bigtable.table import BigtableTable
 
-        return BigtableTable(self._with_instance(instance), name)
+        profile = self.environment.verify_profile if verifying else None
+        return BigtableTable(self._with_instance(instance), name, profile=profile)
 
     def prepare(self, layers: Sequence[int]) -> None:
         """Makes topics and subscriptions on emulators; in a project Terraform has made them."""

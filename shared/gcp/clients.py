@@ -203,9 +203,10 @@ def _refuse_emulated(endpoints: Endpoints, service: str) -> None:
         raise StateError(f"no emulator of {service} is given; start one, or name a real project")
 
 
-def routed(field: str, value: str) -> list[tuple[str, str]]:
+def routed(field: str, value: str, **more: str) -> list[tuple[str, str]]:
     """The metadata by which the services route a raw request, as their own clients send it."""
-    return [("x-goog-request-params", f"{field}={quote(value, safe='')}")]
+    fields = {field: value, **more}
+    return [("x-goog-request-params", "&".join(f"{name}={quote(text, safe='')}" for name, text in fields.items()))]
 
 
 def transient_errors() -> tuple[type[Exception], ...]:

@@ -60,8 +60,8 @@ class MemoryBackend:
         """The records of a run."""
         return self.completions.setdefault((graph, run), MemoryCompletion())
 
-    def table(self, name: str, instance: str | None) -> Table:
-        """The table of that name."""
+    def table(self, name: str, instance: str | None, verifying: bool = False) -> Table:
+        """The table of that name, whoever reads it."""
         return self.tables.setdefault(name, MemoryTable(name))
 
     def prepare(self, layers: Sequence[int]) -> None:

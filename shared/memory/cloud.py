@@ -96,6 +96,9 @@ def healthy(place: Place) -> MemoryCloud:
     cloud.put("bigtableadmin", f"v2/{place.instance_name}", {"state": "READY"})
     clusters = {"clusters": [{"location": f"{project}/locations/{place.region}-b"}]}
     cloud.put("bigtableadmin", f"v2/{place.instance_name}/clusters", clusters)
+    profile = {"singleClusterRouting": {"clusterId": f"{place.instance}-c1"}}
+    for name in ("default", f"{place.prefix}-verify"):
+        cloud.put("bigtableadmin", f"v2/{place.instance_name}/appProfiles/{name}", profile)
     for name in ("dead-letter", "dispatch"):
         cloud.put("cloudfunctions", f"v2/{here}/functions/{place.prefix}-{name}", {"state": "ACTIVE"})
     called = {"state": "ENABLED", "lastAttemptTime": "2026-11-27T12:00:00Z", "status": {}}
@@ -125,6 +128,7 @@ def _jobs(cloud: MemoryCloud, place: Place) -> None:
         "INGEST_DATABASE": place.database,
         "INGEST_PREFIX": place.prefix,
         "INGEST_INSTANCE": place.instance,
+        "INGEST_VERIFY_PROFILE": f"{place.prefix}-verify",
     }
     env = [{"name": name, "value": value} for name, value in told.items()]
     for layer in place.layers:

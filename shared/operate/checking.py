@@ -15,7 +15,7 @@ from shared.operate.repair import Build, Repair, plan_repair
 from shared.operate.verification import Verification, verify_here
 from shared.plan.grid import Chunk
 from shared.run.backend import Backend
-from shared.run.ports import Storage
+from shared.run.ports import Storage, Table
 from shared.run.record import VERIFY_NAME, RunRecord
 from shared.run.registry import graph_folder
 from shared.work.open_runs import open_run, open_written
@@ -61,7 +61,7 @@ class Checking:
         self._need_finished_table()
         inputs = None if self.record.test else open_written(self.backend, self.record)
         truth = None if self.record.test else truth or self.record.truth
-        found = verify_here(self.record.plan, self.opened.table, inputs, truth)
+        found = verify_here(self.record.plan, self._read, inputs, truth)
         return verify_run.keep(self._folder, found, "")
 
     def begin_verification(self) -> tuple[Self, int]:
@@ -96,7 +96,7 @@ class Checking:
         """Looks at so many chunks of each layer of a finished run's table."""
         self._need_finished_table()
         inputs = None if self.record.test else open_written(self.backend, self.record)
-        return look(self.record.plan, self.opened.table, inputs, count)
+        return look(self.record.plan, self._read, inputs, count)
 
     def plan_repair(self, chunks: Collection[Chunk] = ()) -> Repair:
         """What mends the table, by the last report or for these chunks; nothing is changed. StateError without a
@@ -110,7 +110,7 @@ class Checking:
                 f"{self.graph} was not verified; what is damaged is found by: make verify {self.where}"
             )
         wanted = chunks or (report.chunks if report else ())
-        return plan_repair(self.record, self.opened.table, self._build, wanted, named=bool(chunks))
+        return plan_repair(self.record, self._read, self._build, wanted, named=bool(chunks))
 
     def repair(self, repair: Repair, tell: mending.Tell = lambda done, total: None) -> Verification:
         """Does a repair and verifies again: all of the table, or after a verification by the queue what may have
@@ -153,6 +153,11 @@ class Checking:
     @property
     def _folder(self) -> Storage:
         return self.opened.sources.scratch
+
+    @property
+    def _read(self) -> Table:
+        """The table as a verification reads it."""
+        return self.backend.table(self.record.table, self.record.instance, verifying=True)
 
     @property
     def _build(self) -> Build:

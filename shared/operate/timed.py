@@ -217,9 +217,9 @@ class TimedBackend:
         """As it is."""
         return self.inner.queue(layers)
 
-    def table(self, name: str, instance: str | None) -> Table:
+    def table(self, name: str, instance: str | None, verifying: bool = False) -> Table:
         """As it is."""
-        return self.inner.table(name, instance)
+        return self.inner.table(name, instance, verifying)
 
     def prepare(self, layers: Sequence[int]) -> None:
         """As it is."""

@@ -54,8 +54,9 @@ class Backend(Progress, Protocol):
     def queue(self, layers: Sequence[int]) -> Queue:
         """A queue that receives from `layers` and publishes to any."""
 
-    def table(self, name: str, instance: str | None) -> Table:
-        """A graph's table; `instance` is the one of its dataset, where the environment names none."""
+    def table(self, name: str, instance: str | None, verifying: bool = False) -> Table:
+        """A graph's table; `instance` is the one of its dataset, where the environment names none. What is read
+        when `verifying` comes after what servers read, where the instance has a way for that."""
 
     def prepare(self, layers: Sequence[int]) -> None:
         """Makes topics and subscriptions, where they are not there and are not made by Terraform."""

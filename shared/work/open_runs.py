@@ -57,7 +57,8 @@ def open_run(backend: Backend, record: RunRecord) -> OpenRun:
     verifying = None
     if record.verifies or record.verified:
         # Beside a test's chunks nothing is built, but its own input is all there.
-        verifying = Verifying(record, scratch, Verifier(record.plan, table, None if record.test else inputs))
+        read = backend.table(record.table, record.instance, verifying=True)
+        verifying = Verifying(record, scratch, Verifier(record.plan, read, None if record.test else inputs))
     sources = Sources(inputs, scratch, written, cutter, sorter, verifying)
     return OpenRun(record, sources, table, backend.completion(graph, record.run))
 

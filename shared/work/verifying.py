@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.errors import IngestError
+from shared.errors import Denied, IngestError, OfOneRun, StateError
 from shared.plan.grid import Chunk
 from shared.run.ports import Storage
 from shared.run.record import RunRecord
@@ -52,9 +52,14 @@ class Verifying:
     verifier: Verifier
 
     def verify(self, chunk: Chunk) -> tuple[bytes, StoredFindings]:
-        """The bytes of a chunk's verdict, and what was found. MissingVerdict, DataError for damaged input."""
+        """The bytes of a chunk's verdict, and what was found. MissingVerdict, DataError for damaged input, OfOneRun
+        where the table cannot be read."""
         wanted = [] if chunk.layer == 2 else self.record.plan.dependencies(chunk)
-        verdict, findings = self.verifier.verify(chunk, self.stored(chunk, wanted))
+        verdicts = self.stored(chunk, wanted)
+        try:
+            verdict, findings = self.verifier.verify(chunk, verdicts)
+        except (StateError, Denied) as error:
+            raise OfOneRun(f"the table of graph {self.record.graph}: {error}") from error
         return verdict.encode(), StoredFindings(self.record, self.scratch, findings)
 
     def verify_built(self, chunk: Chunk) -> int:

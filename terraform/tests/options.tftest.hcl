@@ -77,6 +77,14 @@ run "an_instance_is_created" {
     )
     error_message = "workers must use the instance that was created"
   }
+  assert {
+    condition = (
+      google_bigtable_app_profile.verify[0].instance == "graphs"
+      && google_bigtable_app_profile.verify[0].single_cluster_routing[0].cluster_id == one(google_bigtable_instance.this[0].cluster[*].cluster_id)
+      && output.environment.INGEST_VERIFY_PROFILE == "chunkedgraph-ingest-verify"
+    )
+    error_message = "verifications must read the one cluster that was created"
+  }
 }
 
 run "a_run_has_thirty_nodes" {
@@ -104,6 +112,23 @@ run "a_table_at_rest_has_one_node" {
     condition     = alltrue([for name in [google_bigtable_instance.this[0].display_name, one(google_bigtable_instance.this[0].cluster[*].cluster_id)] : length(name) == 30])
     error_message = "a cluster's id and a display name have room for 30 characters"
   }
+}
+
+run "a_cluster_that_is_not_known" {
+  command = plan
+  assert {
+    condition     = length(google_bigtable_app_profile.verify) == 0 && !contains(keys(output.environment), "INGEST_VERIFY_PROFILE")
+    error_message = "of an instance that exists nothing is guessed"
+  }
+}
+
+run "a_cluster_beside_the_one_that_is_created" {
+  command = plan
+  variables {
+    bigtable_cluster = { zone = "us-central1-b" }
+    verify_cluster   = "graphs-c2"
+  }
+  expect_failures = [google_bigtable_app_profile.verify]
 }
 
 run "no_instance_at_all" {

@@ -31,6 +31,7 @@ run "refused" {
     database            = "(default)"
     bigtable_cluster    = { zone = "z", min_nodes = 3, max_nodes = 2 }
     bigtable_instance   = "us"
+    verify_cluster      = "projects/p/clusters/c"
     image               = "us-central1-docker.pkg.dev/any-project/chunkedgraph-ingest/ingest:latest"
     layer_tasks         = { "2" = 0 }
     subnet_range        = "10.0.0.0/27"
@@ -54,6 +55,7 @@ run "refused" {
     var.database,
     var.bigtable_cluster,
     var.bigtable_instance,
+    var.verify_cluster,
     var.image,
     var.layer_tasks,
     var.subnet_range,

@@ -17,6 +17,7 @@ variables {
   input_buckets     = ["edges-bucket", "components-bucket"]
   output_buckets    = ["processed-bucket"]
   bigtable_instance = "graphs"
+  verify_cluster    = "graphs-west"
   image             = "registry.example/ingest:0123456789ab"
   alert_emails      = ["a@example.org"]
 }
@@ -192,9 +193,11 @@ run "environment_variables_are_exact" {
       { for env in job.template[0].template[0].containers[0].env : env.name => env.value } == {
         INGEST_PROJECT  = "any-project"
         INGEST_INSTANCE = "graphs"
-        INGEST_DATABASE = "chunkedgraph-ingest"
-        INGEST_SCRATCH  = "gs://any-project-chunkedgraph-ingest-scratch"
-        INGEST_PREFIX   = "chunkedgraph-ingest"
+        # Of the instance, as other prefixes have theirs in it.
+        INGEST_VERIFY_PROFILE = "chunkedgraph-ingest-verify"
+        INGEST_DATABASE       = "chunkedgraph-ingest"
+        INGEST_SCRATCH        = "gs://any-project-chunkedgraph-ingest-scratch"
+        INGEST_PREFIX         = "chunkedgraph-ingest"
         # sizes.tftest.hcl looks at the number.
         INGEST_MEMORY_MIB = one([for env in job.template[0].template[0].containers[0].env : env.value if env.name == "INGEST_MEMORY_MIB"])
       }
@@ -215,6 +218,26 @@ run "environment_variables_are_exact" {
   assert {
     condition     = output.environment.INGEST_SCRATCH == "gs://${google_storage_bucket.scratch.name}" && output.environment.INGEST_DATABASE == google_firestore_database.progress.name
     error_message = "the variables must name what was made"
+  }
+}
+
+run "verifications_read_one_cluster_at_low_priority" {
+  command = plan
+  assert {
+    condition = (
+      one(google_bigtable_app_profile.verify[*].instance) == "graphs"
+      && google_bigtable_app_profile.verify[0].app_profile_id == output.environment.INGEST_VERIFY_PROFILE
+      && google_bigtable_app_profile.verify[0].single_cluster_routing[0].cluster_id == "graphs-west"
+      && google_bigtable_app_profile.verify[0].single_cluster_routing[0].allow_transactional_writes == false
+      && google_bigtable_app_profile.verify[0].standard_isolation[0].priority == "PRIORITY_LOW"
+      && coalesce(google_bigtable_app_profile.verify[0].multi_cluster_routing_use_any, false) == false
+      && length(google_bigtable_app_profile.verify[0].data_boost_isolation_read_only) == 0
+    )
+    error_message = "verifications must read the cluster that is written to, behind its servers"
+  }
+  assert {
+    condition     = google_bigtable_app_profile.verify[0].ignore_warnings
+    error_message = "a profile that was used a short time ago could not be destroyed"
   }
 }
 

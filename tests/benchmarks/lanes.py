@@ -60,8 +60,8 @@ class SlowBackend(MemoryBackend):
     def completion(self, graph: str, run: str) -> Any:
         return Slow(super().completion(graph, run))
 
-    def table(self, name: str, instance: str | None) -> Any:
-        return Slow(super().table(name, instance))
+    def table(self, name: str, instance: str | None, verifying: bool = False) -> Any:
+        return Slow(super().table(name, instance, verifying))
 
 
 def measure(checked: Checked, lanes: tuple[int, ...]) -> dict[str, Any]:

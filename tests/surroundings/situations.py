@@ -128,6 +128,7 @@ def names() -> Iterator[Situation]:
     wrong = {
         "INGEST_PROJECT": ("p", "My-Project", "my project", "1project", "project-", "x" * 31, "projekt-ä"),
         "INGEST_INSTANCE": ("i", "Instance", "instance-", "in stance", "x" * 34),
+        "INGEST_VERIFY_PROFILE": ("-low", "low priority", "a/b"),
         "INGEST_DATABASE": ("d", "default", "Data", "123e4567-e89b-12d3-a456-426614174000", "data base"),
         "INGEST_PREFIX": ("", "goog-x", "a b", "1x", "ä", "x/y", "x" * 201, "x\n"),
         "INGEST_SCRATCH": ("here", "./x", "file://x", "https://h/x", "gs://", "mem://x", "gs:/x"),

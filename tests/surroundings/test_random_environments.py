@@ -18,6 +18,7 @@ MOST_SECONDS = 120.0
 REFUSED = {
     "INGEST_PROJECT": ("p", "MY-PROJECT", "a b", "-"),
     "INGEST_INSTANCE": ("i", "../x"),
+    "INGEST_VERIFY_PROFILE": (".low", "a/b"),
     "INGEST_DATABASE": ("Data base", "x"),
     "INGEST_PREFIX": ("goog", "1", "a b", "x\n"),
     "INGEST_SCRATCH": ("here", "http://x/y", "file://x"),

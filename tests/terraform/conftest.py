@@ -59,5 +59,6 @@ def outcome(terraform: Command, folder: Path) -> Outcome:
 
 @pytest.fixture(scope="session")
 def resources(outcome: Outcome) -> list[Resource]:
-    """What the plain configuration of tests/wiring.tftest.hcl makes: six layers, nothing optional."""
+    """What the plain configuration of tests/wiring.tftest.hcl makes: six layers, nothing optional but the
+    cluster that verifications read."""
     return outcome.states["all"]

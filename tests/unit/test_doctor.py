@@ -20,7 +20,7 @@ from shared.doctor.doctor import Check, Part, Patient, examine
 from shared.doctor.finding import Finding, Status, exit_code, problem
 from shared.doctor.functions import functions, scheduler
 from shared.doctor.inputs import inputs
-from shared.doctor.jobs import in_registry, jobs
+from shared.doctor.jobs import in_registry, jobs, verify_profile
 from shared.doctor.needs import needs
 from shared.doctor.place import Place, url
 from shared.doctor.project import project
@@ -118,8 +118,20 @@ def at_layer_3(**changes: Any) -> Callable[[MemoryCloud], None]:
     return spoil
 
 
+def two_clusters(path: str, profile: dict[str, Any]) -> Callable[[MemoryCloud], None]:
+    """An instance of two clusters, and another app profile there."""
+
+    def spoil(cloud: MemoryCloud) -> None:
+        cloud.put("bigtableadmin", f"v2/{PLACE.instance_name}/clusters", {"clusters": [{}, {}]})
+        cloud.put("bigtableadmin", path, profile)
+
+    return spoil
+
+
 SCRATCH = f"storage/v1/b/{PLACE.scratch}"
 L2 = PLACE.account("l2")
+PROFILE = f"v2/{PLACE.instance_name}/appProfiles/chunkedgraph-ingest-verify"
+DEFAULT = f"v2/{PLACE.instance_name}/appProfiles/default"
 REGISTRY = f"v1/{HERE}/repositories/chunkedgraph-ingest/packages/ingest/tags/0123456789ab"
 POLICY = "v3/projects/my-project:getIamPolicy"
 CPUS = "v1beta1/projects/my-project/services/run.googleapis.com/consumerQuotaMetrics"
@@ -244,6 +256,19 @@ CASES: dict[str, tuple[Check, Spoil]] = {
             ]
         ),
     ),
+    "no app profile": (verify_profile, gone("bigtableadmin", PROFILE)),
+    "an app profile of any cluster": (
+        verify_profile,
+        two_clusters(PROFILE, {"multiClusterRoutingUseAny": {}}),
+    ),
+    "an app profile of another cluster": (
+        verify_profile,
+        two_clusters(DEFAULT, {"singleClusterRouting": {"clusterId": "graphs-east"}}),
+    ),
+    "rows that are written to any cluster": (
+        verify_profile,
+        two_clusters(DEFAULT, {"multiClusterRoutingUseAny": {}}),
+    ),
     "no function": (functions, gone("cloudfunctions", f"v2/{HERE}/functions/chunkedgraph-ingest-dispatch")),
     "a function that failed": (
         functions,
@@ -332,6 +357,16 @@ def test_readers_of_inputs() -> None:
     binding = {"role": "roles/storage.objectViewer", "members": [f"serviceAccount:{L2}"]}
     cloud.put("cloudresourcemanager", f"v3/projects/{NUMBER}:getIamPolicy", {"bindings": [binding]})
     assert said(inputs(PLACE, cloud)) == ["ok       inputs: workers may read my-edges, by its policy"]
+
+
+def test_reads_of_verifications_where_there_is_no_profile() -> None:
+    """Jobs that are told none, are not there, or of an instance that is not known: nothing is said of it."""
+    cloud = healthy(PLACE)
+    at("run", f"v2/{PLACE.job(4)}", template={})(cloud)
+    assert verify_profile(PLACE, cloud) == []
+    gone("run", f"v2/{PLACE.job(4)}")(cloud)
+    assert verify_profile(PLACE, cloud) == []
+    assert verify_profile(replace(PLACE, instance=None), healthy(PLACE)) == []
 
 
 def test_region_of_builds() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeVar
@@ -67,7 +68,8 @@ def need_instance(endpoints: Endpoints) -> None:
 
 
 class BigtableTable:
-    """The table `table_id`; answers `shared.run.ports.Table`. `mutate` replaces the wire, for tests."""
+    """The table `table_id`; answers `shared.run.ports.Table`. `mutate` replaces the wire, for tests. It is read by
+    the app profile `profile`, if one is given, and written by the default one always."""
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class BigtableTable:
         table_id: str,
         mutate: Mutate | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
+        profile: str | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._instance = f"projects/{endpoints.project}/instances/{endpoints.instance}"
@@ -83,6 +86,7 @@ class BigtableTable:
         self._missing = f"there is no table {table_id} in {self._instance}; create it first"
         self._mutate = mutate
         self._deadline = deadline_seconds
+        self._profile = profile
 
     def exists(self) -> bool:
         """Whether the table is there."""
@@ -180,10 +184,10 @@ class BigtableTable:
     def _mutate_rows(self) -> Mutate:
         return self._stub("MutateRows", WRITE_SECONDS)
 
-    def _stub(self, method: str, timeout: float) -> Callable[[bytes], Iterable[bytes]]:
+    def _stub(self, method: str, timeout: float, profile: str | None = None) -> Callable[[bytes], Iterable[bytes]]:
         """Calls a method with an encoded request; its answers come encoded."""
         call = self._channel.unary_stream(f"/google.bigtable.v2.Bigtable/{method}")
-        metadata = routed("table_name", self._name)
+        metadata = routed("table_name", self._name, **({"app_profile_id": profile} if profile else {}))
         return lambda request: call(request, timeout=timeout, metadata=metadata)
 
     def _finish(self, mutate: Mutate, rows: Rows, answer: Iterable[bytes]) -> None:
@@ -234,17 +238,19 @@ class BigtableTable:
         key_of: Callable[[T], bytes],
     ) -> Iterator[T]:
         """What is `taken` from the encoded answers; reads on after the last whole row when a stream breaks off."""
-        call = self._stub("ReadRows", READ_SECONDS)
+        call, profile = self._stub("ReadRows", READ_SECONDS, self._profile), self._profile or ""
         last, backoff = b"", Backoff(self._deadline)
         while ranges or keys:
             wanted = {
                 "row_keys": keys,
                 "row_ranges": [{"start_key_closed": low, "end_key_open": high} for low, high in ranges],
             }
-            message = bigtable_message("ReadRowsRequest")(table_name=self._name, rows=wanted, filter=newest(only))
+            message = bigtable_message("ReadRowsRequest")(
+                table_name=self._name, app_profile_id=profile, rows=wanted, filter=newest(only)
+            )
             request = message.SerializeToString()
             try:
-                with api_errors(self._missing):
+                with self._read_errors():
                     for one in taken(call(request)):
                         last, backoff = key_of(one), Backoff(self._deadline)
                         yield one
@@ -255,6 +261,29 @@ class BigtableTable:
                     raise
             keys = [key for key in keys if key > last]
             ranges = merged([(max(low, last + b"\0"), high) for low, high in ranges])
+
+    @contextmanager
+    def _read_errors(self) -> Iterator[None]:
+        """StateError where the table is not there, or else the app profile: Bigtable answers both alike, so where
+        one was named, the table is asked for without it."""
+        from google.api_core.exceptions import FailedPrecondition
+
+        try:
+            with api_errors(self._missing):
+                yield
+        except (StateError, FailedPrecondition) as error:
+            if self._profile is None:
+                raise
+            nothing = {"row_keys": [b"\0"]}
+            request = bigtable_message("ReadRowsRequest")(table_name=self._name, rows=nothing, rows_limit=1)
+            with api_errors(self._missing):
+                deque(self._stub("ReadRows", WRITE_SECONDS)(request.SerializeToString()), 0)
+            cause: Any = error.__cause__
+            raise StateError(
+                f"{self._instance} cannot be read by the app profile {self._profile}, which INGEST_VERIFY_PROFILE "
+                f"names for verifications ({cause.details()}); this makes it again: make deploy DATASET=… "
+                f"PROJECT={self._endpoints.project}"
+            ) from error
 
 
 def _gc_rule(family: Family) -> dict[str, Any]:
