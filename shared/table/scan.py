@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,16 @@ class CellScan:
     def value(self, at: int) -> bytes:
         """One value."""
         return self.data[self.starts[at] : self.starts[at + 1]].tobytes()
+
+    def parts(self, size: int) -> list[CellScan]:
+        """The cells some at a time, with about `size` bytes each."""
+        last = len(self.rows)
+        ends = np.searchsorted(self.starts, np.arange(self.starts[0] + size, self.starts[-1], size)).tolist()
+        cuts = [0, *sorted(set(ends) - {0, last}), last]
+        return [
+            CellScan(self.rows[low:high], self.times[low:high], self.data, self.starts[low : high + 1])
+            for low, high in pairwise(cuts)
+        ]
 
     def ids(self) -> tuple[Ids, dict[int, str]]:
         """An id for each cell, 0 for one that is damaged; and what is wrong with those, by position."""

@@ -10,10 +10,13 @@ soon as it and those that it depends on are built and verified, while the rest o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.chunks.digest import face_digests
 from shared.chunks.labels import Flags, Index, unique_rows
@@ -24,10 +27,10 @@ from shared.table.columns import counter_key
 from shared.table.decode import decode_counter
 from shared.table.scan import Scan
 from shared.verify.claims import check_components, claim, find, parent_layers
-from shared.verify.crossing import FaceMaps, compare_lifted, differences, leaving, lifted
+from shared.verify.crossing import Edges, FaceMaps, compare_lifted, differences, leaving, lifted
 from shared.verify.findings import Findings
 from shared.verify.given import Given
-from shared.verify.rows import NodeRows, read_nodes, read_parents
+from shared.verify.rows import NodeRows, read_lifted, read_nodes, read_parents
 from shared.verify.verdict import LOST, SIZES, Counts, Frontier, Verdict, add, summed
 
 
@@ -54,7 +57,8 @@ def verify_layer2(plan: Plan, chunk: Chunk, scans: ChunkScans, given: Given | No
     lonely = claimers == 0
     findings.pairs(rows.nodes[lonely], rows.parents[lonely], "names the parent {}, which does not list it")
     edges = own.atomic
-    np.bitwise_or.at(nodes.masks, np.searchsorted(nodes.nodes, edges.nodes), np.uint64(1) << edges.layers)
+    bits = np.uint64(1) << edges.layers.astype(np.uint64)
+    np.bitwise_or.at(nodes.masks, np.searchsorted(nodes.nodes, edges.nodes), bits)
     if given is not None:
         _compare(rows.nodes, claimers, own, given, findings)
     faces = _faces(plan, chunk, edges.pairs[:, 1])
@@ -80,19 +84,17 @@ def verify_parent(
     own = read_nodes(plan, chunk, scans.nodes, findings)
     below = [verdict.frontier for verdict in children.values()]
     waiting = Frontier.joined(below)
-    above = read_parents(plan, chunk.layer - 1, scans.above, findings)
-    at, known = find(above.nodes, waiting.nodes)
-    if len(above.nodes):
-        waiting = Frontier(
-            waiting.nodes, waiting.masks, waiting.sizes, np.where(known, above.parents[at], np.uint64(0))
-        )
+    parents, (at, known) = read_parents(scans.above), find(scans.above.nodes, waiting.nodes)
+    if len(parents):
+        waiting = Frontier(waiting.nodes, waiting.masks, waiting.sizes, np.where(known, parents[at], np.uint64(0)))
     edges = lifted(plan, children, outside, waiting.nodes, findings)
+    columns = read_lifted(plan, chunk.layer - 1, scans.above, findings)
     if plan.schema == 3:
-        compare_lifted(plan, chunk.layer - 1, waiting.nodes, edges, above.lifted, findings)
+        compare_lifted(plan, chunk.layer - 1, waiting.nodes, edges, columns, findings)
+    else:
+        _all_told(columns)
     claimers, nodes = claim(plan, chunk.layer, own, waiting, findings)
-    far, there = find(waiting.nodes, edges.far)
-    joins = edges.inner & there
-    check_components(waiting.nodes, claimers, np.column_stack([edges.near[joins], far[joins]]), findings)
+    check_components(waiting.nodes, claimers, _joined(waiting.nodes, edges), findings)
 
     # By their new names: a node that has a parent here is called by it from now on.
     free = claimers == 0
@@ -116,9 +118,9 @@ def check_alone(plan: Plan, chunk: Chunk, scans: ChunkScans, findings: Findings)
     """What can be said of a chunk of layer 3 or more without those below it: its rows, and the parents cells of the
     children that it lists."""
     own = read_nodes(plan, chunk, scans.nodes, findings)
-    above = read_parents(plan, chunk.layer - 1, scans.above, findings)
-    at, known = find(above.nodes, own.children)
-    named = above.parents[at[known]] if len(above.nodes) else above.parents
+    _all_told(read_lifted(plan, chunk.layer - 1, scans.above, findings))
+    parents, (at, known) = read_parents(scans.above), find(scans.above.nodes, own.children)
+    named = parents[at[known]] if len(parents) else parents
     wrong = named != own.child_of[known]
     findings.pairs(
         own.child_of[known][wrong], own.children[known][wrong], "lists the child {}, which names another"
@@ -130,11 +132,24 @@ def check_alone(plan: Plan, chunk: Chunk, scans: ChunkScans, findings: Findings)
         read_nodes(plan, plan.grid.root, scans.roots, findings)
 
 
+def _joined(waiting: Ids, edges: Edges) -> Index:
+    """The distinct pairs (n, 2) of positions among the waiting nodes that inner edges join, from either side."""
+    near, (far, there) = edges.near[edges.inner].astype(np.int64), find(waiting, edges.far[edges.inner])
+    near, far = near[there], far[there]
+    pairs = np.unique(np.minimum(near, far) * len(waiting) + np.maximum(near, far))
+    return np.stack(np.divmod(pairs, max(len(waiting), 1)), axis=1)
+
+
+def _all_told(columns: Iterable[object]) -> None:
+    """Has everything complained of, where what is right with it does not matter."""
+    deque(columns, maxlen=0)
+
+
 @dataclass(frozen=True)
 class _Leaving:
     """Edges through outer faces: position in the frontier, far end, and what neighbours know the near end as."""
 
-    faces: Index
+    faces: npt.NDArray[Any]
     near: Index
     far: Ids
     old: Ids

@@ -8,7 +8,7 @@ compared exactly once, and so is every row that should be there: those of layer 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.chunks.digest import NONE
-from shared.chunks.handoff import Face, FaceMap
+from shared.chunks.handoff import Face, FaceMap, Positions
 from shared.chunks.labels import Flags, Index, unique_rows
 from shared.plan.grid import Chunk, cross_layer, opposite
 from shared.plan.ids import NO_IDS, Ids
 from shared.plan.plan import Plan
 from shared.verify.claims import find
 from shared.verify.findings import Findings
-from shared.verify.rows import EdgeRows
+from shared.verify.rows import LiftedRows
 from shared.verify.verdict import Verdict
 
 FaceMaps = Mapping[tuple[Chunk, int], FaceMap]
@@ -35,10 +35,10 @@ class Edges:
     """Edges of the children of a chunk, side by side: `near` positions among the waiting nodes, `far` nodes of the
     children's layer or below, the cross layer, the face of the child, and whether another child is behind it."""
 
-    near: Index
+    near: Positions
     far: Ids
-    layers: Ids
-    faces: Index
+    layers: npt.NDArray[np.uint8]
+    faces: npt.NDArray[np.uint8]
     inner: Flags
 
 
@@ -49,7 +49,7 @@ def lifted(
     verified alone, as in a test run: edges through its outer faces lead nowhere."""
     near, far, layers, faces, inner = [], [], [], [], []
     for child, verdict in children.items():
-        positions = np.searchsorted(waiting, verdict.frontier.nodes)
+        positions = np.searchsorted(waiting, verdict.frontier.nodes).astype(np.uint32)
         for number, other in plan.grid.neighbours(child).items():
             face = verdict.faces.get(number, Face())
             back = opposite(number)
@@ -59,7 +59,7 @@ def lifted(
                 continue
             else:
                 there = outside[other, back]
-            at = positions[face.near.astype(np.int64)]
+            at = positions[face.near]
             _compare(verdict, number, other, there, waiting[at], findings)
             place, known = find(there.old, face.far)
             findings.pairs(
@@ -68,14 +68,14 @@ def lifted(
             near.append(at[known])
             far.append(there.new[place[known]])
             count = len(near[-1])
-            layers.append(np.full(count, cross_layer(child, number) if count else 0, np.uint64))
-            faces.append(np.full(count, number))
+            layers.append(np.full(count, cross_layer(child, number) if count else 0, np.uint8))
+            faces.append(np.full(count, number, np.uint8))
             inner.append(np.full(count, other in children))
-    none = np.zeros(0, np.int64)
+    none = np.zeros(0, np.uint8)
     return Edges(
-        np.concatenate([none, *near]),
+        np.concatenate([none.astype(np.uint32), *near]),
         np.concatenate([NO_IDS, *far]),
-        np.concatenate([NO_IDS, *layers]),
+        np.concatenate([none, *layers]),
         np.concatenate([none, *faces]),
         np.concatenate([none.astype(bool), *inner]),
     )
@@ -93,21 +93,37 @@ def _compare(verdict: Verdict, number: int, other: Chunk, there: FaceMap, near: 
         )
 
 
-def compare_lifted(plan: Plan, layer: int, waiting: Ids, edges: Edges, found: EdgeRows, findings: Findings) -> None:
-    """Compares family 4 of the nodes of `layer`, as read, with what the edges give."""
-    own = plan.ids.layers(waiting)[edges.near] == layer
-    expected = edges.layers[own], waiting[edges.near[own]], edges.far[own]
-    lacking, added = differences(expected, (found.layers, found.nodes, found.pairs[:, 1]))
-    for rows, verb, end in ((lacking, "lacks the", ""), (added, "has a", " that no active edge below it gives")):
-        for cross in np.unique(rows[0]).tolist():
-            some = rows[0] == cross
-            reason = f"{verb} cross edge to {{}} under cross layer {cross}{end}"
-            findings.pairs(rows[1][some], rows[2][some], reason)
+def compare_lifted(
+    plan: Plan, layer: int, waiting: Ids, edges: Edges, found: Iterable[LiftedRows], findings: Findings
+) -> None:
+    """Compares family 4 of the nodes of `layer`, some at a time as it was read, with what the edges give."""
+    own = plan.ids.layers(waiting) == layer
+    left = set(np.unique(edges.layers).tolist())
+    for rows in found:
+        _compare_some(own, waiting, edges, rows, findings)
+        left.discard(rows.cross)
+    for cross in sorted(left):
+        _compare_some(own, waiting, edges, LiftedRows(cross, 0, 1 << 64, NO_IDS, NO_IDS), findings)
+
+
+def _compare_some(own: Flags, waiting: Ids, edges: Edges, rows: LiftedRows, findings: Findings) -> None:
+    first, last = (
+        len(waiting) if end >> 64 else np.searchsorted(waiting, np.uint64(end)) for end in (rows.low, rows.high)
+    )
+    some = np.flatnonzero((edges.layers == rows.cross) & (edges.near >= first) & (edges.near < last))
+    some = some[own[edges.near[some]]]
+    lacking, added = differences((waiting[edges.near[some]], edges.far[some]), (rows.nodes, rows.far))
+    under = f"cross edge to {{}} under cross layer {rows.cross}"
+    findings.pairs(lacking[0], lacking[1], f"lacks the {under}")
+    findings.pairs(added[0], added[1], f"has a {under} that no active edge below it gives")
 
 
 def differences(first: Any, second: Any) -> tuple[list[Ids], list[Ids]]:
     """The distinct rows, given as columns, that only the one has, and those that only the other has."""
     parts = [unique_rows(*table) for table in (first, second)]
+    if all(map(np.array_equal, *parts)):
+        none = [column[:0] for column in parts[0]]
+        return none, none
     columns = [np.concatenate(pair) for pair in zip(*parts, strict=True)]
     from_second: npt.NDArray[np.bool_] = np.arange(len(columns[0])) >= len(parts[0][0])
     order = np.lexsort(columns[::-1])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.chunks.labels import Flags, Index
 from shared.plan.grid import Chunk
@@ -16,6 +18,8 @@ from shared.table.scan import CellScan, Scan
 from shared.verify.findings import Findings
 
 _EDGES = re.compile(r"(3:atomic_cross_edges|4:cross_edges)_([1-9]\d?)")
+BYTES_AT_ONCE = 1 << 22
+"""Of cells of family 4 that are looked at together."""
 NO_PAIRS = np.zeros((0, 2), np.uint64)
 
 
@@ -24,7 +28,7 @@ class EdgeRows:
     """Cells of edges, side by side: for row i of `pairs` (n, 2) the node and the cross layer it is under."""
 
     nodes: Ids
-    layers: Ids
+    layers: npt.NDArray[np.uint8]
     pairs: Ids
 
     @classmethod
@@ -32,7 +36,7 @@ class EdgeRows:
         """The rows of several, one after the other."""
         return cls(
             np.concatenate([NO_IDS, *(part.nodes for part in parts)]),
-            np.concatenate([NO_IDS, *(part.layers for part in parts)]),
+            np.concatenate([np.zeros(0, np.uint8), *(part.layers for part in parts)]),
             np.concatenate([NO_PAIRS, *(part.pairs for part in parts)]),
         )
 
@@ -53,20 +57,11 @@ class NodeRows:
     atomic: EdgeRows
 
 
-@dataclass(frozen=True)
-class ParentCells:
-    """What the jobs above wrote into rows of nodes: `parents[i]` of `nodes[i]`, sorted; and family 4."""
-
-    nodes: Ids
-    parents: Ids
-    lifted: EdgeRows
-
-
 def read_nodes(plan: Plan, chunk: Chunk, scan: Scan, findings: Findings) -> NodeRows:
     """The rows of `chunk` (layer 1 stands for its supervoxels), each checked by itself.
 
     A row with a damaged cell counts as none. Family 4 is looked at where its edges' ends are known
-    (`read_parents`).
+    (`read_lifted`).
     """
     for key in scan.odd:
         findings.complain(key.decode(errors="replace"), "is in no chunk of the grid")
@@ -115,27 +110,61 @@ def read_nodes(plan: Plan, chunk: Chunk, scan: Scan, findings: Findings) -> Node
     return rows_of
 
 
-def read_parents(plan: Plan, layer: int, scan: Scan, findings: Findings) -> ParentCells:
-    """The parents and the edges of family 4 of nodes of `layer`; those edges that start at their own row, once
-    each, and are under a layer that they can have. Rows with damaged cells count as without."""
-    good = np.ones(len(scan.nodes), bool)
+def read_parents(scan: Scan) -> Ids:
+    """The parent of each node; 0 where there is none, or it is damaged, which is told with the node's own chunk."""
     parents = np.zeros(len(scan.nodes), np.uint64)
     if cell := scan.cells.get(str(PARENT)):
-        found, wrong = cell.ids()
-        parents[cell.rows] = found
-        del wrong  # told of where the row's own chunk was looked at
-    parts = []
-    for column, cell in scan.cells.items():
+        parents[cell.rows] = cell.ids()[0]
+    return parents
+
+
+@dataclass(frozen=True)
+class LiftedRows:
+    """The edges of family 4 under one cross layer, of all nodes from `low` on that are below `high`: nodes and far
+    ends, sorted."""
+
+    cross: int
+    low: int
+    high: int
+    nodes: Ids
+    far: Ids
+
+
+def read_lifted(plan: Plan, layer: int, scan: Scan, findings: Findings) -> Iterator[LiftedRows]:
+    """The edges of family 4 of nodes of `layer`, some at a time, as a large parent has millions: of all nodes there
+    can be, for each column that there is. Only edges that start at their own row, and are under a layer that they
+    can have; rows with damaged cells count as without. It has to be taken to its end for all complaints."""
+    for column, whole in scan.cells.items():
+        if not column.startswith(f"{CROSS_EDGES.name}:"):
+            continue
         match = _EDGES.fullmatch(column)
-        if column.startswith(f"{CROSS_EDGES.name}:"):
-            if match is None or plan.schema != 3:
-                findings.each(scan.nodes[cell.rows], f"has the column {column}, which does not belong there")
+        if match is None or plan.schema != 3:
+            findings.each(scan.nodes[whole.rows], f"has the column {column}, which does not belong there")
+            continue
+        cross = int(match[2])
+        parts = whole.parts(BYTES_AT_ONCE)
+        firsts = scan.nodes[[part.rows[0] for part in parts]].tolist()
+        for cell, low, high in zip(parts, [0, *firsts[1:]], [*firsts[1:], 1 << 64], strict=True):
+            nodes, far = _own(
+                plan, layer, _pairs(scan, cell, cross, np.ones(len(scan.nodes), bool), findings), findings
+            )
+            if layer <= cross < plan.grid.layer_count:
+                yield LiftedRows(cross, low, high, nodes, far)
             else:
-                parts.append(_pairs(scan, cell, int(match[2]), good, findings))
-    lifted = EdgeRows.joined(parts)
-    # Those of lower layers were compared with the chunk above theirs.
-    lifted = lifted.take(plan.ids.layers(lifted.nodes) == layer)
-    return ParentCells(scan.nodes, parents, _check_lifted(plan, layer, lifted, findings))
+                findings.each(nodes, "has cross edges under a layer that is none of its own")
+
+
+def _own(plan: Plan, layer: int, edges: EdgeRows, findings: Findings) -> tuple[Ids, Ids]:
+    """Nodes of `layer` and far ends of those edges that start at their own row, sorted; complains of the others,
+    and of edges that stand there twice. Those of lower layers were compared with the chunk above theirs."""
+    kept = np.flatnonzero(plan.ids.layers(edges.nodes) == layer)
+    order = kept[np.lexsort((edges.pairs[kept, 1], edges.nodes[kept]))]
+    nodes, near, far = edges.nodes[order], edges.pairs[order, 0], edges.pairs[order, 1]
+    starts = near == nodes
+    twice = (near[1:] == near[:-1]) & (far[1:] == far[:-1])
+    findings.each(nodes[~starts], "has a cross edge that starts at another node")
+    findings.each(nodes[1:][twice], "has a cross edge twice")
+    return (nodes, far) if starts.all() else (nodes[starts], far[starts])
 
 
 def _damaged(scan: Scan, cell: CellScan, wrong: dict[int, str], good: Flags, findings: Findings) -> None:
@@ -171,7 +200,7 @@ def _pairs(scan: Scan, cell: CellScan, layer: int, good: Flags, findings: Findin
         flat = flat[np.repeat(counts % 2 == 0, counts)]
         counts = np.where(counts % 2, 0, counts)
     nodes = np.repeat(scan.nodes[cell.rows], counts // 2)
-    return EdgeRows(nodes, np.full(len(nodes), layer, np.uint64), flat.reshape(-1, 2))
+    return EdgeRows(nodes, np.full(len(nodes), layer, np.uint8), flat.reshape(-1, 2))
 
 
 def _check_atomic(plan: Plan, rows: NodeRows, findings: Findings) -> None:
@@ -190,20 +219,3 @@ def _check_atomic(plan: Plan, rows: NodeRows, findings: Findings) -> None:
     above = ((near >> shift + 1) != (far >> shift + 1)).any(axis=1)
     findings.each(edges.nodes[~starts], "has a cross edge that starts at no child of it")
     findings.each(edges.nodes[~apart | above], "has an edge under another cross layer than its own")
-
-
-def _check_lifted(plan: Plan, layer: int, edges: EdgeRows, findings: Findings) -> EdgeRows:
-    """Family 4 edges start at their own row, once each, and are under a layer that they can have."""
-    possible = (edges.layers >= layer) & (edges.layers < plan.grid.layer_count)
-    starts = edges.pairs[:, 0] == edges.nodes
-    order = np.lexsort((edges.pairs[:, 1], edges.nodes, edges.layers))
-    edges, possible, starts = (
-        EdgeRows(edges.nodes[order], edges.layers[order], edges.pairs[order]),
-        possible[order],
-        starts[order],
-    )
-    twice = (edges.pairs[1:] == edges.pairs[:-1]).all(axis=1) & (edges.layers[1:] == edges.layers[:-1])
-    findings.each(edges.nodes[~starts], "has a cross edge that starts at another node")
-    findings.each(edges.nodes[~possible], "has cross edges under a layer that is none of its own")
-    findings.each(edges.nodes[1:][twice], "has a cross edge twice")
-    return edges.take(possible & starts)

@@ -13,6 +13,7 @@ from shared.errors import DataError
 from shared.operate.verification import verify_here
 from shared.plan.grid import Chunk
 from shared.run.ports import Row
+from shared.verify import rows
 from shared.verify.verdict import Verdict
 from shared.work.verifier import Verifier
 from tests.examples import examples
@@ -23,12 +24,14 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @examples(12)
-@given(seeds)
-def test_damage_is_found_by_both(seed: int) -> None:
+@given(seeds, st.sampled_from([1, 60, rows.BYTES_AT_ONCE]))
+def test_damage_is_found_by_both(seed: int, at_once: int) -> None:
     """Whatever damage the check of the whole table finds is found chunk by chunk, and a table that is whole is
-    whole to both. (`python -m tests.whole 5000` does as many.)"""
+    whole to both, however many cells are looked at together. (`python -m tests.whole 5000` does as many.)"""
     share = Share()
-    verify_damaged(seed, 4, share)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BYTES_AT_ONCE", at_once)
+        verify_damaged(seed, 4, share)
     assert share.wrong == []
 
 
@@ -67,10 +70,10 @@ def test_verdicts_survive_storing(seed: int) -> None:
 def test_damage_everywhere_is_counted_and_cut_short() -> None:
     """Of a table whose every row is damaged all violations are counted, and a bounded number is kept in words."""
     run = built(volume_of(Random(7)))
-    rows = run.table._rows
-    for key, row in list(rows.items()):
+    table = run.table._rows
+    for key, row in list(table.items()):
         if key.isdigit():
-            rows[key] = Row(key, dict.fromkeys(row.cells, b"x"), row.timestamps)
+            table[key] = Row(key, dict.fromkeys(row.cells, b"x"), row.timestamps)
     report = verify_here(run.record.plan, run.table, source_of(run.volume))
     assert report.violation_count >= len(run.table._rows) // 2
     assert len(report.violations) <= 1_000

@@ -103,7 +103,7 @@ def test_two_chunks_and_their_parent_by_hand() -> None:
     assert layer2.handoff_bytes == pytest.approx(28 * pairs)  # so small ones are stored as they are
     assert top.cpu_seconds == pytest.approx(0.004 + 0.011 + pairs * 1.5e-6)
     assert top.rows == pytest.approx(2 * 100 * 100 * 0.22 / 1_200 ** (2 / 3) * 1.6)
-    assert top.memory_gib == pytest.approx((170e6 + 40e6 + pairs * 120) / 0.9 / 2**30)
+    assert top.memory_gib == pytest.approx((170e6 + 40e6 + pairs * 200) / 0.9 / 2**30)
     # Two records for layer 2, and a publish and its note for the parent.
     assert layer2.wait_seconds == pytest.approx(2 * 0.28 + 2 * 0.05 + 0.03 + 0.05)
 
