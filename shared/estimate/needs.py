@@ -84,9 +84,8 @@ LAYER2_BYTES = (8e6, 850.0)
 """Memory of a layer-2 build, and for each supervoxel: `chunk`, 6, 7 and 40 to 57 MB for the chunks above."""
 
 PARENT_BYTES = (40e6, 200.0)
-"""Memory of a parent, and for each pair, built and verified: `boundary`, 36 MB with 10^5 pairs, 109 MB with 10^6,
-0.9 GB with 10^7 to build it, hand-offs included; 160 MB with 10^6 to verify it, its rows included, and some more
-while they arrive."""
+"""Memory of a parent, and for each pair: `boundary`, hand-offs included: to build it 35 MB with 10^5 pairs, 112 MB
+with 10^6, 0.9 GB with 10^7; to verify it 51 MB with 10^5, 181 MB with 10^6, its rows included."""
 
 PROCESS_BYTES = 170e6
 """Memory of a worker without a chunk: 138 MB after 585 chunks without content through the emulators; the rest is

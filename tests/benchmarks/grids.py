@@ -7,6 +7,7 @@ contacts are on that objects are small beside the volume and large beside a chun
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,25 @@ from scipy.sparse.csgraph import connected_components
 
 from shared.chunks.codec import encode_handoff
 from shared.chunks.handoff import Face, FaceMap, HandOff
+from shared.chunks.lift import FaceMaps
 from shared.chunks.parent import build_parent
 from shared.gcp.bigtable.wire import encode_rows
 from shared.inputs.components import components_name, encode_components
 from shared.inputs.edges import ChunkEdges, EdgeList, edges_name, encode_edges
 from shared.inputs.source import ProcessedSource
 from shared.memory.storage import MemoryStorage
-from shared.plan.grid import Chunk, neighbour, opposite
+from shared.memory.table import MemoryTable
+from shared.plan.grid import Chunk, cross_layer, neighbour, opposite
 from shared.plan.ids import Ids
+from shared.plan.plan import Plan
 from shared.run.record import RunRecord
+from shared.table.columns import COUNTER, counter_key, families
+from shared.verify.chunk import ChunkScans, verify_parent
+from shared.verify.findings import Findings
+from shared.verify.ranges import node_range, root_range
+from shared.verify.verdict import Frontier, Verdict
 from shared.work.sources import Sources
+from shared.work.verifier import FROM_ABOVE
 from tests.benchmarks.inputs import TIMESTAMP_MS, record_of
 from tests.benchmarks.measure import Spent, grown_mb, show
 
@@ -184,6 +194,7 @@ def boundary(pairs: int, seed: int = 0) -> dict[str, Any]:
     grown = grown_mb(build)
     with (spent := Spent()).more():
         size, handoff = build()
+    checked, rows_held = _verified(plan, chunk, handoffs, outside)
     return {
         "pairs": handed,
         "nodes": 8 * count,
@@ -192,9 +203,43 @@ def boundary(pairs: int, seed: int = 0) -> dict[str, Any]:
         "hand-offs MB": held / 1e6,
         "peak MB above them": grown,
         "bytes/pair": (grown * 1e6 + held) / handed,
+        "verify MB": checked,
+        "its bytes/pair": (checked * 1e6 + rows_held + held) / handed,
         "requests MB": size / 1e6,
         "hand-off MB": len(handoff) / 1e6,
     }
+
+
+def _verified(
+    plan: Plan, chunk: Chunk, handoffs: Mapping[Chunk, HandOff], outside: FaceMaps
+) -> tuple[float, float]:
+    """MB that it takes to verify such a parent above what is read for it, and how many bytes that is."""
+    table = MemoryTable()
+    table.create(families(plan.schema))
+    table.write(build_parent(plan, chunk, handoffs, outside).cells, TIMESTAMP_MS)
+    verdicts = {}
+    for child, handoff in handoffs.items():
+        masks = np.zeros(len(handoff.nodes), np.uint64)
+        for number, face in handoff.faces.items():
+            np.bitwise_or.at(masks, face.near, np.uint64(1 << cross_layer(child, number)))
+        frontier = Frontier(handoff.nodes, masks, np.ones_like(masks), np.zeros_like(masks))
+        verdicts[child] = Verdict(child, frontier, handoff.faces)
+    below = [node_range(plan, child) for child in handoffs]
+    counter = counter_key(plan.ids.chunk_id(chunk))
+    (row,) = table.read_keys([counter])
+    scans = ChunkScans(
+        table.scan([node_range(plan, chunk)]),
+        table.scan([root_range(plan, chunk)]),
+        row.cells[str(COUNTER)],
+        above=table.scan(below, FROM_ABOVE),
+    )
+    del table
+    findings = Findings(plan, chunk)
+    grown = grown_mb(lambda: verify_parent(plan, chunk, scans, verdicts, outside, findings))
+    assert not findings.count
+    cells = [cell for scan in (scans.nodes, scans.roots, scans.above) for cell in scan.cells.values()]
+    held = sum(part.nbytes for cell in cells for part in (cell.rows, cell.times, cell.data, cell.starts))
+    return grown, held
 
 
 def measure_boundary(sizes: tuple[int, ...]) -> dict[str, Any]:
