@@ -213,10 +213,10 @@ down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
 
 LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
-# Processes take files in turn, the long ones first: tests/conftest.py says what stays together. One more than this
+# Processes take files in turn, the long ones first: tests/sharing_out.py says what stays together. One more than this
 # machine has cores, as much of what tests do is to wait. They are isolated from the environment, too.
 PROCESSES = $(shell echo $$(($$(nproc) + 1)))
-TESTS = $(PYTHON) -m pytest --tx '$(PROCESSES)*popen//python=$(PYTHON)' --dist loadgroup --no-loadscope-reorder
+TESTS = $(PYTHON) -m pytest --tx '$(PROCESSES)*popen//python=$(PYTHON)' --dist loadscope --no-loadscope-reorder
 
 check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs before each commit
 	@$(LINT)

@@ -23,26 +23,7 @@ from jobs.local.processes import locked
 from jobs.paths import REPORTS
 from shared.errors import IngestError
 from tests.lacking import lacks, summary
-
-TOGETHER = ("browser", "functions", "image", "terraform", "walk")
-"""Folders whose files share what takes long to make: a browser, environments, the image, plans, a deployment."""
-
-APART = ("e2e/test_failures.py", "e2e/test_ingest.py", "e2e/test_raw.py", "faults/test_worker_process.py")
-"""Files whose tests share nothing and take long, so that each goes where there is time for it."""
-
-FIRST = (
-    "image",
-    "e2e/test_outages.py",
-    "faults/test_crash_processes.py",
-    "faults/test_worker_process.py",
-    "e2e/test_failures.py",
-    "e2e/test_ingest.py",
-    "terraform",
-    "e2e",
-    "faults",
-)
-LAST = ("property", "unit")
-"""What takes long is begun first, and small files last: so two processes are done at about the same time."""
+from tests.sharing_out import by_groups, group_of, place_in_line
 
 NAMED_BY_TESTS = re.compile("g[0-9a-f]{12}")
 """Graphs of tests, whose runs leave their reports where those of people are."""
@@ -51,27 +32,15 @@ PLACE = pytest.StashKey[Path]()
 """The folder of what this run of tests shares, the same one in each process that tests."""
 
 
-def group_of(item: pytest.Item) -> str:
-    """The tests that stay in one process: those of a file, or of a folder in `TOGETHER`; each one of `APART`."""
-    path = item.path.relative_to(Path(__file__).parent)
-    if path.as_posix() in APART:
-        return f"{path.as_posix()}::{item.name}"
-    return path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
-
-
-def place_in_line(group: str) -> int:
-    """How early a group is begun."""
-    if group.startswith(LAST):
-        return len(FIRST) + 1
-    return next((number for number, first in enumerate(FIRST) if group.startswith(first)), len(FIRST))
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests for the processes that share them out, the long ones first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: place_in_line(group_of(item)))
+    """The long ones first."""
+    items.sort(key=lambda item: place_in_line(group_of(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)  # of xdist, which may not be in use
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares out tests by groups."""
+    return by_groups(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
