@@ -7,6 +7,7 @@ accident. What is made once for some files is made in one process. What this mac
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -35,6 +36,11 @@ PLACE = pytest.StashKey[Path]()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first."""
     items.sort(key=lambda item: place_in_line(group_of(item.nodeid)))
+
+
+def pytest_collection_finish() -> None:
+    """What all tests are made of stays: whoever collects garbage need not look through it each time."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)  # of xdist, which may not be in use

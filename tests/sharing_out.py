@@ -16,22 +16,32 @@ TESTS = "tests/"
 TOGETHER = ("browser", "functions", "image", "terraform", "walk")
 """Folders whose files share what takes long to make: a browser, environments, the image, plans, a deployment."""
 
-APART = ("e2e/test_failures.py", "e2e/test_ingest.py", "e2e/test_raw.py", "faults/test_worker_process.py")
+APART = ("e2e/test_failures.py", "e2e/test_ingest.py", "e2e/test_raw.py")
 """Files whose tests share nothing and take long, so that each goes where there is time for it."""
 
 FIRST = (
-    "image",
     "e2e/test_outages.py",
+    "faults/test_crash_cutting.py",
+    "image",
     "faults/test_crash_processes.py",
-    "faults/test_worker_process.py",
-    "e2e/test_failures.py",
-    "e2e/test_ingest.py",
     "terraform",
+    "faults/test_worker_process.py",
+    "faults/test_bad_volumes.py",
+    "e2e/test_failures.py",
+    "walk",
+    "contract/test_queue.py",
+    "e2e/test_ingest.py",
+    "unit/test_looking_inside.py",
+    "browser",
+    "faults/test_bad_raw.py",
     "e2e",
     "faults",
+    "surroundings",
+    "property",
 )
-LAST = ("property", "unit")
-"""What takes long is begun first, and small files last: so the processes are done at about the same time."""
+LAST = ("unit",)
+"""What takes long is begun first, and small files last: so the processes are done at about the same time. What
+mostly waits (for services, processes, a browser) and what computes take turns, so that no core is idle."""
 
 
 def group_of(test: str) -> str:
@@ -48,9 +58,8 @@ def group_of(test: str) -> str:
 
 def place_in_line(group: str) -> int:
     """How early a group is begun."""
-    if group.startswith(LAST):
-        return len(FIRST) + 1
-    return next((number for number, first in enumerate(FIRST) if group.startswith(first)), len(FIRST))
+    after = len(FIRST) + group.startswith(LAST)
+    return next((number for number, first in enumerate(FIRST) if group.startswith(first)), after)
 
 
 def by_groups(config: pytest.Config, log: Any) -> Any:

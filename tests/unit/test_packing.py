@@ -7,6 +7,7 @@ import gzip
 import lzma
 import resource
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ CONTENT = b"\x0a\x80\x80\x40" + np.arange(1 << 17, dtype=np.uint64).tobytes()
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstandard.compress,
     "zstd without its size": zstandard.ZstdCompressor(write_content_size=False).compress,
-    "gzip": gzip.compress,
+    "gzip": partial(gzip.compress, compresslevel=6),
     "bzip2": bz2.compress,
     "xz": lzma.compress,
 }
@@ -48,7 +49,7 @@ def test_packings(pack: Callable[[bytes], bytes]) -> None:
     """Each packing is undone, in one go, in several streams, and under another one; no byte may be lacking."""
     assert unpacked(pack(CONTENT)) == CONTENT
     assert unpacked(pack(CONTENT[:1000]) + pack(CONTENT[1000:])) == CONTENT
-    assert unpacked(gzip.compress(pack(CONTENT))) == CONTENT
+    assert unpacked(PACK["gzip"](pack(CONTENT))) == CONTENT
     data = pack(CONTENT[:3000])
     for length in range(8, len(data), 7):
         with pytest.raises(ValueError, match=r"cut off|end-of-stream"):
@@ -72,11 +73,11 @@ def test_packed_without_end() -> None:
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 def test_bombs(pack: Callable[[bytes], bytes]) -> None:
     """A few kilobytes that hold hundreds of megabytes are given up at the limit, and never held in memory."""
-    data = pack(bytes(300 << 20))
+    data = pack(bytes(100 << 20)) * 3
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match=r"holds more than|claims"):
         unpacked(data)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 160 << 10  # KiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
 
 
 @pytest.mark.parametrize(("what", "data"), FOREIGN.items(), ids=FOREIGN)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from xdist.remote import Producer
 
+from tests.conftest import pytest_xdist_make_scheduler
 from tests.sharing_out import APART, FIRST, LAST, TOGETHER, group_of, place_in_line
 
 TESTS = Path(__file__).parents[1]
@@ -34,11 +35,11 @@ class Process:
         self.shutting_down = True
 
 
-def shared_out(config: pytest.Config, tests: list[str], count: int) -> list[list[str]]:
-    """What each process is given, by the plugin that this run has."""
+def shared_out(tests: list[str], count: int) -> list[list[str]]:
+    """What each process is given, by what conftest gives xdist."""
     options = SimpleNamespace(loadscopereorder=False)
-    given = SimpleNamespace(option=options, getvalue=lambda _name: [f"{count}*popen"])
-    scheduler: Any = config.hook.pytest_xdist_make_scheduler(config=given, log=Producer("test", enabled=False))
+    given: Any = SimpleNamespace(option=options, getvalue=lambda _name: [f"{count}*popen"])
+    scheduler = pytest_xdist_make_scheduler(given, Producer("test", enabled=False))
     processes = [Process(f"p{number}") for number in range(count)]
     for process in processes:
         scheduler.add_node(process)
@@ -52,14 +53,14 @@ def shared_out(config: pytest.Config, tests: list[str], count: int) -> list[list
     return [[tests[index] for index in process.sent] for process in processes]
 
 
-def test_groups_stay_together(request: pytest.FixtureRequest) -> None:
+def test_groups_stay_together() -> None:
     """Two tests of each file, for three processes: each runs once, and no group is in two of them."""
     tests = [
         f"{file.relative_to(TESTS.parent).as_posix()}::test_{name}[a@b]"
         for file in sorted(TESTS.rglob("test_*.py"))
         for name in "ab"
     ]
-    given = shared_out(request.config, tests, 3)
+    given = shared_out(tests, 3)
     assert sorted(test for some in given for test in some) == sorted(tests)
     groups = [{group_of(test) for test in some} for some in given]
     assert all(groups) and not any(groups[a] & groups[b] for a, b in ((0, 1), (0, 2), (1, 2)))
