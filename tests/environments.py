@@ -30,10 +30,11 @@ def installed(kind: str, requirements: Path, *options: str, besides: bytes = b""
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            # By the pip that is there: to put one into each environment takes seconds.
+            pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
             for command in (
-                [sys.executable, "-m", "venv", str(folder)],
-                [*pip, *options, "-r", str(requirements)],
+                [sys.executable, "-m", "venv", "--without-pip", str(folder)],
+                [*pip, "-q", "--disable-pip-version-check", *options, "-r", str(requirements)],
             ):
                 done = subprocess.run(command, env=environ, capture_output=True, text=True)
                 needs_network(done, "packages", f"the {kind} environment of {requirements.name} cannot be made")

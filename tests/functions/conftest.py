@@ -37,7 +37,8 @@ class Deployable:
 def clean_python(bundle: Path) -> Path:
     """The Python of an environment into which pip installed what a bundle asks for."""
     constraints = (bundle / "constraints.txt").read_bytes()
-    return installed("clean", bundle / "requirements.txt", besides=constraints) / "python"
+    # Modules are compiled when they are imported, which few are.
+    return installed("clean", bundle / "requirements.txt", "--no-compile", besides=constraints) / "python"
 
 
 @pytest.fixture(scope="session")
