@@ -6,8 +6,10 @@ answers nothing: so does what its workers ask, and the browser itself. What its 
 
 from __future__ import annotations
 
+import os
 import shutil
 import socketserver
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,13 +138,17 @@ def chromium(width: int = 1280, height: int = 800) -> Iterator[Browser]:
     for argument in (*ARGUMENTS, f"--proxy-server=http://127.0.0.1:{proxy.server_address[1]}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(shutil.which(PROGRAMS[1])))
+    # What the browser leaves behind when it is closed goes with the folder.
+    folder = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
+    service = Service(shutil.which(PROGRAMS[1]), env={**os.environ, "TMPDIR": folder.name})
+    driver = Chrome(options=options, service=service)
     try:
         browser = Browser(driver, proxy.asked)
         browser.resize(width, height)
         yield browser
     finally:
         driver.quit()
+        folder.cleanup()
         proxy.shutdown()
         thread.join()
         proxy.server_close()
