@@ -104,8 +104,11 @@ def _summed(parts: list[_Touching]) -> Contacts:
     faces.sort_indices()
     rows = np.repeat(np.arange(side), np.diff(faces.indptr))
     pairs = np.stack([rows, faces.indices], axis=1).astype(np.uint32)
-    sizes = [found.real * part.size for found, part in zip(along, parts, strict=True)]
-    areas = _at(sum(sizes[1:], sizes[0]), pairs).astype(np.uint64)
+    if len(parts) == 1:  # the sums are these already, in this order
+        areas = (faces.data.real * parts[0].size).astype(np.uint64)
+    else:
+        sizes = [found.real * part.size for found, part in zip(along, parts, strict=True)]
+        areas = _at(sum(sizes[1:], sizes[0]), pairs).astype(np.uint64)
     if parts[0].affinities is None:
         return Contacts(pairs, areas)
     return Contacts(pairs, areas, (faces.data.imag / faces.data.real).astype(np.float32))
