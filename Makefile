@@ -212,7 +212,7 @@ update: bundles image  ## bring changed code to what is deployed in PROJECT: ima
 down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
 
-LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy --num-workers auto
 # Processes take files in turn, the long ones first: tests/sharing_out.py says what stays together. One more than this
 # machine has cores, as much of what tests do is to wait. They are isolated from the environment, too.
 PROCESSES = $(shell echo $$(($$(nproc) + 1)))

@@ -16,19 +16,21 @@ from shared.run.made_from import NOTES
 from shared.run.record import RunRecord
 from tests.faults.crash import Point
 from tests.faults.emulated import CRASHED, EmulatedRun, wait_until
-from tests.faults.test_crash_cutting import CHUNKS, PLAN
+from tests.faults.test_crash_cutting import chunk_at, plan
 from tests.segmentation_runs import NO_FILES, SegmentationRun, record_of, small_scene
 from tests.segmentations import write
 
 SECONDS = 600.0
 
-SCRIPT: dict[Chunk, list[Point]] = {
-    CHUNKS["layer 1"]: [Point.PART, Point.HANDOFF],
-    Chunk(1, 0, 1, 1): [Point.READ, Point.VOXELS],
-    CHUNKS["layer 2"]: [Point.FILES, Point.HALF],
-    PLAN.top: [Point.COMPLETE],
-}
-"""The second crash of a chunk is met by who has its message next."""
+
+def script() -> dict[Chunk, list[Point]]:
+    """Which chunks crash where; the second crash of a chunk is met by who has its message next."""
+    return {
+        chunk_at("layer 1"): [Point.PART, Point.HANDOFF],
+        Chunk(1, 0, 1, 1): [Point.READ, Point.VOXELS],
+        chunk_at("layer 2"): [Point.FILES, Point.HALF],
+        plan().top: [Point.COMPLETE],
+    }
 
 
 class EmulatedCuts(EmulatedRun):
@@ -50,7 +52,7 @@ class EmulatedCuts(EmulatedRun):
 def run(emulators: dict[str, str], tmp_path: Path) -> Iterator[EmulatedCuts]:
     """A run with faults, and workers that are replaced when they end."""
     started = EmulatedCuts(NO_FILES, tmp_path, emulators)
-    started.plan_faults(SCRIPT)
+    started.plan_faults(script())
     yield started
     started.stop()
 
@@ -66,7 +68,7 @@ def test_crashes(run: EmulatedCuts, tmp_path: Path) -> None:
         return run.finished and run.planned() == 0
 
     assert wait_until(over, SECONDS), run.logs()
-    assert run.ended[CRASHED] == run.met().total() == sum(map(len, SCRIPT.values()))
+    assert run.ended[CRASHED] == run.met().total() == sum(map(len, script().values()))
     undisturbed = SegmentationRun(NO_FILES, in_memory(run.record, tmp_path)).begin()
     undisturbed.work()
     assert undisturbed.raw_table() == run.raw_table()

@@ -20,6 +20,7 @@ from shared.operate.clearing import delete_run
 from shared.operate.queueing import resume
 from shared.operate.replay import current_failures, replay
 from shared.plan.grid import Chunk
+from shared.plan.plan import Plan
 from shared.run.record import RunRecord
 from shared.run.record_versions import MAX_ATTEMPTS
 from tests.examples import examples
@@ -72,11 +73,21 @@ class Cutting(SegmentationRun, DisturbedRun):
         return super().live()
 
 
-PLAN = begun_record().plan
-TOP = PLAN.top
-CHUNKS = {f"layer {layer}": last_straw(Cutting.planned_cuts({}), layer) for layer in PLAN.layers[:-1]} | {
-    "root": TOP
-}
+LAYERS = {"layer 1": 1, "layer 2": 2, "layer 3": 3}
+AT = (*LAYERS, "root")
+
+
+@cache
+def plan() -> Plan:
+    """How it is cut."""
+    return begun_record().plan
+
+
+@cache
+def chunk_at(at: str) -> Chunk:
+    """The chunk that crashes there: found when a test asks, as it takes a run, and only some processes need it."""
+    return last_straw(Cutting.planned_cuts({}), LAYERS[at]) if at in LAYERS else plan().top
+
 
 CUT = (Point.READ, Point.PART, Point.VOXELS, Point.HANDOFF, Point.ONE, Point.PUBLISHED, Point.NOTED, Point.ALL)
 BUILT = (Point.READ, Point.BUILT, Point.HALF, Point.ROWS, Point.HANDOFF, Point.ONE, Point.PUBLISHED, Point.NOTED)
@@ -87,7 +98,7 @@ OF_LAYER = {
     "root": (Point.READ, Point.BUILT, Point.HALF, Point.ROWS, Point.COMPLETE, Point.HANDOFF, Point.ONE, Point.ALL),
 }
 BUT_ACK = [(at, point) for at, points in OF_LAYER.items() for point in points]
-CASES = [*BUT_ACK, *((at, Point.ACK) for at in CHUNKS)]
+CASES = [*BUT_ACK, *((at, Point.ACK) for at in AT)]
 TABLELESS = {Point.BUILT, Point.HALF, Point.ROWS}
 PREPARING = [(at, point) for at, point in CASES if at != "layer 3" and point not in TABLELESS]
 FORESEEN = [ConnectionError("reset"), OSError(errno.ENOSPC, "disk full"), MemoryError(), ShuttingDown("now")]
@@ -104,17 +115,17 @@ def undisturbed() -> tuple[RawTable, Made]:
     run = Cutting.planned_cuts({})
     run.live_on()
     assert run.finished and run.notes() == [True, True, True]
-    assert len(run.made()["watershed"]) == PLAN.total(1) + 2
+    assert len(run.made()["watershed"]) == plan().total(1) + 2
     return run.raw_table(), run.made()
 
 
 def test_there_is_something_to_lose() -> None:
     """Layers 1 to 4; the chunks of the matrix have voxels of several supervoxels and are the last that others wait
     for."""
-    assert list(PLAN.layers) == [1, 2, 3, 4] and PLAN.total(1) == PLAN.total(2) == 16
-    for at, chunk in CHUNKS.items():
-        assert chunk == TOP or len(PLAN.dependents(chunk)) >= 1, at
-    assert len(PLAN.dependents(CHUNKS["layer 1"])) >= 4
+    assert list(plan().layers) == [1, 2, 3, 4] and plan().total(1) == plan().total(2) == 16
+    for at in AT:
+        assert at == "root" or len(plan().dependents(chunk_at(at))) >= 1, at
+    assert len(plan().dependents(chunk_at("layer 1"))) >= 4
 
 
 def as_if_nothing_had_been(run: Cutting, undisturbed: tuple[RawTable, Made]) -> None:
@@ -132,7 +143,7 @@ def as_if_nothing_had_been(run: Cutting, undisturbed: tuple[RawTable, Made]) -> 
 def test_crash(at: str, point: Point, times: int, undisturbed: tuple[RawTable, Made]) -> None:
     """A worker that dies at a point, and so does the next: the run ends as if nothing had been, after as many
     attempts as the rules of the queue come to."""
-    script = {CHUNKS[at]: [point] * times}
+    script = {chunk_at(at): [point] * times}
     run = Cutting.planned_cuts(script)
     assert run.live_on() == times == run.faults.met[point]
     as_if_nothing_had_been(run, undisturbed)
@@ -143,7 +154,7 @@ def test_crash(at: str, point: Point, times: int, undisturbed: tuple[RawTable, M
 @each(PREPARING)
 def test_crash_while_preparing(at: str, point: Point, undisturbed: tuple[RawTable, Made]) -> None:
     """The same for a run that only writes files and voxels: these are the same, and there is no table."""
-    run = Cutting.planned_cuts({CHUNKS[at]: [point]}, prepare=True)
+    run = Cutting.planned_cuts({chunk_at(at): [point]}, prepare=True)
     assert run.live_on() == 1 == run.faults.met[point]
     assert run.finished and run.raw_table() == {} and run.notes() == [True, True, True]
     made = run.made()
@@ -154,7 +165,7 @@ def test_crash_while_preparing(at: str, point: Point, undisturbed: tuple[RawTabl
 @each(BUT_ACK)
 def test_unforeseen_error(at: str, point: Point, undisturbed: tuple[RawTable, Made]) -> None:
     """An attempt that ends with an unforeseen error is made again, twice."""
-    run = Cutting.planned_cuts({CHUNKS[at]: [point] * 2}, act=fail)
+    run = Cutting.planned_cuts({chunk_at(at): [point] * 2}, act=fail)
     assert run.live_on() == 0 and run.faults.met[point] == 2
     as_if_nothing_had_been(run, undisturbed)
     assert run.broker.dead == []
@@ -168,7 +179,7 @@ def test_foreseen_error(at: str, point: Point, error: Exception, undisturbed: tu
     def act(chunk: Chunk, point: Point) -> None:
         raise error.with_traceback(None)
 
-    run = Cutting.planned_cuts({CHUNKS[at]: [point] * 2}, act=act)
+    run = Cutting.planned_cuts({chunk_at(at): [point] * 2}, act=act)
     assert run.live_on() == 0 and run.faults.met[point] == 2
     as_if_nothing_had_been(run, undisturbed)
 
@@ -178,7 +189,7 @@ def test_foreseen_error(at: str, point: Point, error: Exception, undisturbed: tu
 def test_poisoned(at: str, point: Point, again: Callable[..., object], undisturbed: tuple[RawTable, Made]) -> None:
     """A chunk that cannot be cut ends in the failures once; what does not wait for it is built, and nothing says
     that all is there. Once mended the run completes."""
-    chunk = CHUNKS[at]
+    chunk = chunk_at(at)
     script = {chunk: [point] * ALWAYS}
     run = Cutting.planned_cuts(script, act=fail)
     run.live_on()
@@ -194,7 +205,7 @@ def test_poisoned(at: str, point: Point, again: Callable[..., object], undisturb
 def test_all_but_what_is_stored_is_lost(at: str, point: Point, undisturbed: tuple[RawTable, Made]) -> None:
     """A worker dies, and messages and completion records with it: a resume makes of the stored hand-offs, cuts
     among them, what was left."""
-    run = Cutting.planned_cuts({CHUNKS[at]: [point]})
+    run = Cutting.planned_cuts({chunk_at(at): [point]})
     assert run.live()
     run.broker.waiting.clear()
     run.completion = MemoryCompletion()
@@ -211,7 +222,7 @@ def test_all_but_what_is_stored_is_lost(at: str, point: Point, undisturbed: tupl
 def test_reset_after_a_crash(at: str, point: Point, undisturbed: tuple[RawTable, Made]) -> None:
     """A worker dies, the run is reset under another name, and messages of the old one still come: all is written
     again, the same bytes over what there was."""
-    run = Cutting.planned_cuts({CHUNKS[at]: [point]})
+    run = Cutting.planned_cuts({chunk_at(at): [point]})
     assert run.live()
     before = run.record
     run.record, run.completion = replace(before, run="again"), MemoryCompletion()
@@ -234,8 +245,8 @@ def test_a_double_after_the_end(undisturbed: tuple[RawTable, Made]) -> None:
     """A message of any chunk that comes when all is done changes no byte."""
     run = Cutting.planned_cuts({})
     run.live_on()
-    queue = run.broker.open(PLAN.layers)
-    for chunk in every_chunk(PLAN):
+    queue = run.broker.open(plan().layers)
+    for chunk in every_chunk(plan()):
         queue.publish(chunk.layer, [run.record.message(chunk)])
     run.live_on()
     as_if_nothing_had_been(run, undisturbed)
@@ -246,9 +257,9 @@ def test_a_lost_cut_is_waited_for(lost: str, undisturbed: tuple[RawTable, Made])
     """A chunk of layer 2 whose cuts are not there, as somebody deleted one, names the file; cut again, the run
     goes on."""
     run = Cutting.planned_cuts({})
-    chunk = CHUNKS["layer 2"]
+    chunk = chunk_at("layer 2")
     own = chunk._replace(layer=1)
-    gone = own if lost == "cut" else next(one for one in PLAN.dependencies(chunk) if one != own)
+    gone = own if lost == "cut" else next(one for one in plan().dependencies(chunk) if one != own)
     stored = run.scratch.put
 
     def put(name: str, data: bytes) -> None:
@@ -259,7 +270,7 @@ def test_a_lost_cut_is_waited_for(lost: str, undisturbed: tuple[RawTable, Made])
     run.live_on()
     failures = {failure.chunk: failure for failure in run.completion.failures() if failure.dead}
     assert chunk in failures and run.record.handoff_name(gone) in failures[chunk].message
-    assert set(failures) == set(PLAN.dependents(gone)) and not run.finished
+    assert set(failures) == set(plan().dependents(gone)) and not run.finished
     run.scratch.put = stored
     queue = run.broker.open([])
     queue.publish(1, [run.record.message(gone)])
@@ -271,7 +282,7 @@ def test_a_lost_cut_is_waited_for(lost: str, undisturbed: tuple[RawTable, Made])
 
 NEVER = {Point.NOTED_FAILURE, Point.BURIED}
 points = st.lists(st.sampled_from([point for point in Point if point not in NEVER]), min_size=1, max_size=3)
-scripts = st.dictionaries(st.sampled_from(every_chunk(PLAN)), points, max_size=6)
+scripts = st.deferred(lambda: st.dictionaries(st.sampled_from(every_chunk(plan())), points, max_size=6))
 
 
 @examples(40)
@@ -293,3 +304,5 @@ def _inputs() -> Iterator[None]:
     """The volumes that all runs read go when these tests are done."""
     yield
     input_folder().cleanup()
+    for made in (input_folder, begun_record):
+        made.cache_clear()
