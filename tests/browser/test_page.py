@@ -202,6 +202,39 @@ def test_keyboard(browser: Browser) -> None:
         assert "chunk=3" in browser.run("return location.hash")
 
 
+LATE = """
+const real = window.fetch;
+let held = false;
+window.fetch = async (...asked) => {
+  const answer = await real(...asked);
+  if (held || !String(asked[0]).startsWith('/api/map')) return answer;
+  held = true;
+  const content = await answer.json();
+  await new Promise((release) => { window.release = release; });
+  return { ok: true, json: async () => { window.released = true; return content; } };
+};
+"""
+"""The next answer about the map comes when `release` is called."""
+
+
+def test_an_answer_that_comes_late(browser: Browser) -> None:
+    """Of two places that were asked for, the later one is shown, whatever the order of the answers."""
+    from selenium.webdriver import ActionChains
+
+    followed = Followed()
+    followed.build(20)
+    with shown(followed, browser, "#layer=3&axis=2&at=0"):
+        browser.run(LATE + "document.getElementById('canvas').focus()")
+        ActionChains(browser.driver).send_keys("-").perform()
+        browser.wait("return window.release !== undefined", "an answer that is held back")
+        ActionChains(browser.driver).send_keys("+").perform()
+        browser.wait("return document.body.dataset.view.startsWith('2 2 ')", "the layer below")
+        browser.run("window.release()")
+        browser.wait("return window.released", "the answer from before")
+        assert browser.run("return document.body.dataset.view").startswith("2 2 ")
+        assert "layer=2" in browser.run("return location.hash")
+
+
 def test_text_from_outside_and_every_reader(browser: Browser) -> None:
     """Markup in error messages, tracebacks, names of workers and paths is shown as it is; nothing of the page is
     cut off at the width of a phone; and axe-core finds nothing serious, in the light and in the dark."""

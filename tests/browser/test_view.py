@@ -45,6 +45,7 @@ const state = viewer.layerManager.getLayerByName(arguments[0])?.layer?.displaySt
 return state ? [...state.visibleSegments].map(String) : null;
 """
 IN_ADDRESS = "return decodeURIComponent(location.hash).includes(arguments[0])"
+POSITION = 'return `"position":${JSON.stringify(Array.from(viewer.position.value))}`'
 OUTLINED = """
 const kept = viewer.layerManager.getLayerByName('outlined').layer.localAnnotations;
 return [...kept].map((one) => one.id);
@@ -176,6 +177,8 @@ def test_selecting_by_id(page: Browser, view: GraphView) -> None:
     assert page.run(SELECTED, "roots") == [str(chain[-1])] and page.run(SELECTED, "layer 2") == [str(chain[1])]
     assert page.run(OUTLINED) == [str(view.run.record.plan.ids.chunk_of(chain[1]))]
     page.wait(IN_ADDRESS, "the selection in the address", str(chain[-1]))
+    # The address follows a moment later, and not everything at once.
+    page.wait(IN_ADDRESS, "the position in the address", page.run(POSITION))
     page.driver.refresh()
     page.wait(READY)
     assert page.run("return Array.from(viewer.position.value, Math.floor)") == position

@@ -8,6 +8,7 @@ const LEAST = 2000;
 const place = { layer: null, axis: "2", at: null, u: null, v: null, number: "", chunk: null };
 let run = null;
 let asked = 0;
+let lastAsked = 0;
 let timers = {};
 
 function readHash() {
@@ -58,9 +59,12 @@ function lookLater() {
 async function lookAtMap(again = false) {
   clearTimeout(timers.map);
   const { chunk, ...wanted } = place;
+  const asking = ++lastAsked;
   let next = LEAST;
   try {
     const answer = await ask("map", { ...wanted, again: again ? "1" : "" });
+    // Answers come in any order: what another place was asked for meanwhile is not taken back.
+    if (asking !== lastAsked) return;
     const before = shownView();
     const same = before !== null && JSON.stringify(before.slice) === JSON.stringify(answer.slice);
     Object.assign(place, { layer: String(answer.slice.layer), at: String(answer.slice.at), u: String(answer.slice.u), v: String(answer.slice.v) });
@@ -72,15 +76,18 @@ async function lookAtMap(again = false) {
   } catch (error) {
     if (shownView() === null) say(by("extent"), `The map cannot be shown: ${error.message}`);
   }
+  if (asking !== lastAsked) return;
   document.body.dataset.maps = String(Number(document.body.dataset.maps || 0) + 1);
   timers.map = setTimeout(() => (document.hidden ? (timers.map = setTimeout(lookAtMap, 5000)) : lookAtMap()), next);
 }
 
 async function lookAtChunk(move = false) {
   clearTimeout(timers.chunk);
-  if (place.chunk === null) return;
+  const wanted = place.chunk;
+  if (wanted === null) return;
   try {
-    const found = await ask("chunk", { chunk: place.chunk });
+    const found = await ask("chunk", { chunk: wanted });
+    if (wanted !== place.chunk) return;
     drawChunk(found, goTo);
     if (move) {
       by("chunk-title").focus();
