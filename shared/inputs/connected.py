@@ -27,7 +27,8 @@ def connected_labels(count: int, pairs: npt.NDArray[Any]) -> Labels:
     from scipy.sparse import coo_matrix, csr_matrix
     from scipy.sparse.csgraph import connected_components
 
-    one, other = pairs[:, 0], pairs[:, 1]
+    # Columns of their own: of part of another array scipy makes nothing, and only prints that.
+    one, other = (np.ascontiguousarray(side, np.int64) for side in (pairs[:, 0], pairs[:, 1]))
     if (one[1:] >= one[:-1]).all():
         # Edges in order are rows as scipy wants them: half of a small graph's time.
         starts = np.zeros(count + 1, np.int64)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -55,6 +55,14 @@ def labels(count: int, pairs: list[Pair]) -> list[int]:
 def test_drawing() -> None:
     """The graph drawn above."""
     assert labels(6, [(4, 5), (3, 0), (2, 4)]) == [0, 1, 2, 0, 2, 2]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32, np.uint64])
+def test_any_array(dtype: type[np.integer[Any]], order: Literal["C", "F"]) -> None:
+    """Whatever whole numbers the edges are, and however they lie in memory, in order or not."""
+    for pairs in ([(0, 1), (2, 3), (4, 5)], [(4, 5), (2, 3), (0, 1)]):
+        assert connected_labels(7, np.array(pairs, dtype, order=order)).tolist() == [0, 0, 1, 1, 2, 2, 3]
 
 
 def test_no_edges() -> None:
