@@ -413,34 +413,32 @@ def handoff_damage(data: bytes, others: list[bytes], rng: Random) -> Iterator[tu
     yield "another chunk's hand-off", rng.choice(others)
     yield "nothing", b""
     file = HandOffFile(data)
-    for change in HEADERS:
-        for value in change.values:
-            yield f"header: {change.what}", file.changed(change.path, value)
-    for section in range(len(file.header["sections"])):
-        yield (
-            "a column longer than it claims",
-            file.framed(section, file.content(section) + bytes(8), recount=False),
-        )
-        yield (
-            "a column that ends early",
-            file.framed(section, file.content(section)[: -file.width(section)], recount=True),
-        )
-    yield "deep JSON", file.with_header(b'{"chunk":' + b"[" * 200_000)
-    yield "a number of 9,000 digits", file.with_header(b'{"chunk":' + b"9" * 9_000)
-    yield "no JSON", file.with_header(b"\xff\xfe\x00")
+    for what, numbers in REFUSED.items():
+        for number in numbers:
+            for value in {0, 1, 7, 1 << 20, 1 << 31, file.numbers[number] + 1} - {file.numbers[number]}:
+                yield f"header: {what}", file.changed(number, value)
+    for number in (*ENDS, 5):
+        for value in (1 << 40, 1 << 62, (1 << 64) - 1):
+            yield "header: a huge count", file.changed(number, value)
+    for totals in TOTALS:
+        yield "header: wrong totals", file.with_totals(totals.encode())
+    for name, content in file.columns.items():
+        yield "a column longer than it claims", file.filled(name, content + bytes(8))
+        yield "a column that ends early", file.filled(name, content[:-4])
+    yield "deep JSON", file.with_totals(b'{"2":' + b"[" * 200_000)
+    yield "a number of 9,000 digits", file.with_totals(b'{"2":{"nodes":' + b"9" * 9_000)
+    yield "no JSON", file.with_totals(b"\xff\xfe\x00")
     yield "a header that claims to be long", data[:5] + struct.pack("<I", 0xFFFFFFFF) + data[9:]
 
 
 def handoff_forgery(data: bytes, rng: Random) -> Iterator[tuple[str, bytes]]:
-    """Hand-offs whose checksums fit and whose columns hold something else."""
+    """Hand-offs whose checksums fit and whose columns, or what belongs to which face, are something else."""
     file = HandOffFile(data)
-    for section, (name, *_) in enumerate(file.header["sections"]):
-        content, width = file.content(section), file.width(section)
+    for name, content in file.columns.items():
+        width = WIDTHS[name]
         numbers = [content[at : at + width] for at in range(0, len(content), width)]
-        column = name.split(".")[0]
         forged = {
             "is noise": rng.randbytes(len(content)),
-            "is noise of another length": rng.randbytes(len(content) + 2 * width),
             "has huge numbers": b"\xff" * len(content),
             "has zeros": bytes(len(content)),
             "is turned round": b"".join(reversed(numbers)),
@@ -448,79 +446,71 @@ def handoff_forgery(data: bytes, rng: Random) -> Iterator[tuple[str, bytes]]:
         }
         for what, other in forged.items():
             if other != content:
-                yield f"{column} {what}", file.framed(section, other, recount=True)
+                yield f"{name} {what}", file.filled(name, other)
+    for number in ENDS:
+        for value in {0, 1, file.numbers[number] + 1, 2 * file.numbers[number]} - {file.numbers[number]}:
+            yield "a face ends elsewhere", file.changed(number, value)
 
 
-@dataclass(frozen=True)
-class Header:
-    """A place in the header and what stands there instead."""
-
-    what: str
-    path: tuple[str | int, ...]
-    values: tuple[Any, ...]
-
-
-HEADERS = (
-    Header("another chunk", ("chunk", 1), (7, -1, 1.0, "0", None, 10**30)),
-    Header("no chunk", ("chunk",), (None, [], {}, 5, [2], "2/0_0_0", [2, 0, 0, 0, 0])),
-    Header("a wrong highest root", ("max_root",), (-1, 1.5, "1", None, [], True, math.inf, math.nan, 10**30)),
-    Header("wrong totals", ("totals",), (None, [], 5, {"a": {}}, {"2": 5}, {"2": {"x": "y"}}, {"-1": {}})),
-    Header("wrong digests", ("digests",), (None, [], 5, {"6": [1, 2]}, {"0": 5}, {"0": [1]}, {"0": [1, 2, 3]})),
-    Header("a wrong digest", ("digests", "0"), ([1.0, 2], [-1, 2], [1, 1 << 64], [True, 2], ["1", 2], None)),
-    Header("no sections", ("sections",), (None, {}, 5, [], [[]], [5], [["nodes"]])),
-    Header("a wrong name", ("sections", 0, 0), ("far.9", "", None, 5, ["nodes"], "old.0")),
-    Header("a wrong type", ("sections", 0, 1), ("<u4", "<f8", "O", None, "object", 8)),
-    Header("a wrong count", ("sections", 0, 2), (0, -1, 1 << 40, 1 << 62, 10**30, 1.0, "1", None, math.inf)),
-    Header("a wrong size", ("sections", 0, 3), (0, -1, -1000, 1 << 40, 10**30, 1.0, "1", None, math.inf)),
+WIDTHS = {"nodes": 8, "far": 8, "old": 8, "near": 4, "new": 4}
+"""Bytes of a number in a column."""
+CHUNK, NODES, ENDS, CHECKSUM = range(4), 5, range(7, 19), 31
+"""Which numbers of a header are the chunk, the count of nodes, where each face ends, and the columns' checksum."""
+REFUSED = {"another chunk": CHUNK, "a wrong count": [NODES], "a wrong checksum": [CHECKSUM]}
+TOTALS = (
+    "null",
+    "[]",
+    "5",
+    '{"a":{}}',
+    '{"2":5}',
+    '{"2":{"x":"y"}}',
+    '{"-1":{}}',
+    '{"2":{"x":-1}}',
+    '{"2":{"x":1.5}}',
 )
 
 
 class HandOffFile:
-    """A hand-off taken apart, to be put together with a checksum that fits."""
+    """A small hand-off taken apart, to be put together with checksums that fit."""
 
     def __init__(self, data: bytes) -> None:
         (length,) = struct.unpack_from("<I", data, 5)
-        self.prefix, at = data[:5], 13
-        self.header: dict[str, Any] = json.loads(data[at : at + length])
-        self.frames = []
-        at += length
-        for *_, size in self.header["sections"]:
-            self.frames.append(data[at : at + size])
-            at += size
+        self.prefix, fixed = data[:5], struct.Struct("<4I33Q")
+        self.numbers = list(fixed.unpack_from(data, 13))
+        self.totals = data[13 + fixed.size : 13 + length]
+        counts = (self.numbers[NODES], *(self.numbers[12], self.numbers[18]) * 2)
+        self.columns, at = {}, 13 + length
+        for (name, width), count in zip(WIDTHS.items(), counts, strict=True):
+            self.columns[name], at = data[at : at + count * width], at + count * width
+        self.columns = {name: content for name, content in self.columns.items() if content}
 
-    def with_header(self, header: bytes) -> bytes:
-        """The file with these bytes for its header."""
+    @property
+    def faces(self) -> int:
+        """How many faces have edges."""
+        return len({end for end in self.numbers[7:13] if end})
+
+    def changed(self, number: int, value: int) -> bytes:
+        """The file with another number in its header."""
+        numbers = list(self.numbers)
+        numbers[number] = value
+        return self._bytes(numbers, self.totals, self.columns)
+
+    def with_totals(self, totals: bytes) -> bytes:
+        """The file with other totals."""
+        return self._bytes(self.numbers, totals, self.columns)
+
+    def filled(self, name: str, content: bytes) -> bytes:
+        """The file with another content of one column, and its checksum."""
+        columns = self.columns | {name: content}
+        numbers = list(self.numbers)
+        numbers[CHECKSUM] = zlib.crc32(b"".join(columns.values()))
+        return self._bytes(numbers, self.totals, columns)
+
+    def _bytes(self, numbers: list[int], totals: bytes, columns: dict[str, bytes]) -> bytes:
+        header = struct.pack("<4I33Q", *numbers) + totals
         start = self.prefix + struct.pack("<I", len(header))
-        return start + struct.pack("<I", zlib.crc32(start + header)) + header + b"".join(self.frames)
-
-    def changed(self, path: tuple[str | int, ...], value: Any) -> bytes:
-        """The file with another value at one place of its header."""
-        header = json.loads(json.dumps(self.header))
-        place = header
-        for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = value
-        return self.with_header(json.dumps(header).encode())
-
-    def content(self, section: int) -> bytes:
-        """What is in a frame."""
-        return zstandard.decompress(self.frames[section])
-
-    def width(self, section: int) -> int:
-        """Bytes of a number in a column."""
-        return int(self.header["sections"][section][1][2:])
-
-    def framed(self, section: int, content: bytes, recount: bool) -> bytes:
-        """The file with another content of one column, and whether its header counts that."""
-        other = HandOffFile.__new__(HandOffFile)
-        other.prefix, other.header = self.prefix, json.loads(json.dumps(self.header))
-        other.frames = list(self.frames)
-        other.frames[section] = zstandard.compress(content)
-        entry = other.header["sections"][section]
-        entry[3] = len(other.frames[section])
-        if recount:
-            entry[2] = len(content) // self.width(section)
-        return other.with_header(json.dumps(other.header).encode())
+        checksum = zlib.crc32(header, zlib.crc32(start + bytes(4)))
+        return start + struct.pack("<I", checksum) + header + b"".join(columns.values())
 
 
 # ---- run records

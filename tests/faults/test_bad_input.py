@@ -104,9 +104,9 @@ def forged_cases(number: int, nodes: bool) -> Iterator[tuple[str, str, bytes]]:
 def _some_handoffs(number: int) -> list[str]:
     """The names of the hand-offs with most faces, of layer 2 and of layer 3 where edges leave there."""
     whole = handoffs(number)
-    sections = {name: len(HandOffFile(data).header["sections"]) for name, data in whole.items()}
-    layers = [[name for name in whole if f"/layer{layer}/" in name and sections[name] > 1] for layer in (2, 3)]
-    return [max(names, key=sections.__getitem__) for names in layers if names]
+    faces = {name: HandOffFile(data).faces for name, data in whole.items()}
+    layers = [[name for name in whole if f"/layer{layer}/" in name and faces[name]] for layer in (2, 3)]
+    return [max(names, key=faces.__getitem__) for names in layers if names]
 
 
 def record_cases(number: int) -> list[tuple[str, bytes]]:
