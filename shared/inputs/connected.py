@@ -27,15 +27,18 @@ def connected_labels(count: int, pairs: npt.NDArray[Any]) -> Labels:
     from scipy.sparse import coo_matrix, csr_matrix
     from scipy.sparse.csgraph import connected_components
 
-    # Columns of their own: of part of another array scipy makes nothing, and only prints that.
-    one, other = (np.ascontiguousarray(side, np.int64) for side in (pairs[:, 0], pairs[:, 1]))
+    # Columns of their own, of 32 bits: of part of another array scipy makes nothing, and only prints that; longer
+    # numbers it copies into such ones.
+    kind = np.int32 if count < 1 << 31 else np.int64
+    one, other = (np.ascontiguousarray(side, kind) for side in (pairs[:, 0], pairs[:, 1]))
+    there = np.ones(len(pairs), dtype=bool)
     if (one[1:] >= one[:-1]).all():
-        # Edges in order are rows as scipy wants them: half of a small graph's time.
-        starts = np.zeros(count + 1, np.int64)
+        # Edges in order are rows as scipy wants them, which takes half of the time.
+        starts = np.zeros(count + 1, kind)
         np.cumsum(np.bincount(one, minlength=count), out=starts[1:])
-        graph = csr_matrix((np.ones(len(pairs)), other, starts), (count, count))
+        graph = csr_matrix((there, other, starts), (count, count))
     else:
-        graph = coo_matrix((np.ones(len(pairs)), (one, other)), (count, count))
+        graph = coo_matrix((there, (one, other)), (count, count))
     _, labels = connected_components(graph, directed=False)
     return by_smallest(labels.astype(np.int64))
 
