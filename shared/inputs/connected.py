@@ -29,7 +29,7 @@ def connected_labels(count: int, pairs: npt.NDArray[Any]) -> Labels:
 
     # Columns of their own, of 32 bits: of part of another array scipy makes nothing, and only prints that; longer
     # numbers it copies into such ones.
-    kind = np.int32 if count < 1 << 31 else np.int64
+    kind: type[np.signedinteger[Any]] = np.int32 if count < 1 << 31 else np.int64
     one, other = (np.ascontiguousarray(side, kind) for side in (pairs[:, 0], pairs[:, 1]))
     there = np.ones(len(pairs), dtype=bool)
     if (one[1:] >= one[:-1]).all():

@@ -18,13 +18,14 @@ from jobs.local import emulators, processes
 from jobs.paths import REPOSITORY
 from shared.gcp.clients import Endpoints
 from shared.operate.check import check
-from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, samples, tables, view
+from shared.run.record import RunRecord
+from tests.benchmarks import building, chunks, cuts, grids, lanes, raw, samples, tables, verifying, view
 from tests.benchmarks.inputs import TIMESTAMP_MS
 from tests.benchmarks.measure import console
 
 NAMES = (
-    *("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "lanes", "view", "queue", "coordination"),
-    "sample",
+    *("write", "chunk", "raw", "cut", "tables", "parents", "boundary", "verify", "lanes", "view", "queue"),
+    *("coordination", "sample"),
 )
 
 
@@ -70,17 +71,19 @@ def main(
     rows: int,
     total: int,
 ) -> None:
-    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, lanes, view, queue,
-    coordination, sample."""
+    """Measure all, or what NAMES say: write, chunk, raw, cut, tables, parents, boundary, verify, lanes, view,
+    queue, coordination, sample."""
     found = json.loads(out.read_text()) if out.exists() and names else {}
 
-    def write() -> dict[str, Any]:
-        records = {
+    def records() -> dict[int, RunRecord]:
+        return {
             schema: check(dataset, "bench", False, schema).record("bench", "run", TIMESTAMP_MS) for schema in (2, 3)
         }
+
+    def write() -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="bench") as place:
-            one = building.measure(records, empty_table, Path(place), 1, rounds)
-            return {"one": one, "several": building.measure(records, empty_table, Path(place), threads, rounds)}
+            one = building.measure(records(), empty_table, Path(place), 1, rounds)
+            return {"one": one, "several": building.measure(records(), empty_table, Path(place), threads, rounds)}
 
     def queue() -> dict[str, Any]:
         from tests.benchmarks import coordination
@@ -106,6 +109,7 @@ def main(
         "cut": lambda: cuts.measure(REPOSITORY / "build" / "bench" / "cut", 5),
         "parents": lambda: grids.measure(tuple(map(int, sides.split(",")))),
         "boundary": lambda: grids.measure_boundary(tuple(map(int, pairs.split(",")))),
+        "verify": lambda: verifying.measure(records(), empty_table, rounds),
         "lanes": lambda: lanes.measure(check(dataset, "bench", False, 3), (1, 2, 4, 8)),
         "view": shown,
         "queue": queue,
