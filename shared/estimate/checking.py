@@ -107,7 +107,7 @@ def checking_lines(report: PlanReport, needed: Sequence[LayerNeeds], prices: Pri
     hours = duration(3600 * sum(stage.hours for stage in stages), 1)
     cpu = duration(sum(layer.cpu_seconds for layer in alone.needs), 1)
     tasks, nodes = _of(itself, "Cloud Run"), _of(itself, "Bigtable")
-    beside = f"which is in this bill, ${more:,.2f} of it" if verified else f"about ${more:,.2f} more"
+    beside = f"${more:,.2f} of this bill" if verified else f"about ${more:,.2f} more"
     return [
         f"verification: as a run by itself about ${itself.total:,.2f} more (tasks ${tasks:,.2f}, nodes "
         f"${nodes:,.2f}, the rest ${itself.total - tasks - nodes:,.2f}) in {hours}; "

@@ -84,7 +84,7 @@ def test_plan_says_what_a_verification_costs(file: Path) -> None:
     ]
     plain, verified = (one.output for one in told)
     assert "verification: as a run by itself about $" in plain and "(VERIFY=1) about $" in plain
-    (more,) = re.findall(r"which is in this bill, \$([\d.]+) of it", verified)
+    (more,) = re.findall(r"while it builds \(VERIFY=1\) \$([\d.]+) of this bill", verified)
     without, total = (float(re.findall(r"^total +([\d.]+)$", text, re.MULTILINE)[0]) for text in (plain, verified))
     assert total - without == pytest.approx(float(more), abs=0.011)
 

@@ -137,7 +137,7 @@ def test_the_lines_of_a_plan() -> None:
     )
     assert "nobody has measured" in second
     with_it = checking_lines(cube(), BUILT, PRICES, verified=True)[0]
-    assert with_it.endswith(f"(VERIFY=1) which is in this bill, ${more:,.2f} of it")
+    assert with_it.endswith(f"(VERIFY=1) ${more:,.2f} of this bill")
 
 
 def test_less_than_an_hour_is_never_cheaper_with_more_work() -> None:
