@@ -213,9 +213,9 @@ down: .venv/run.stamp  ## end the local emulators
 	@$(CLI) down
 
 LINT = $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy --num-workers auto
-# Processes take files in turn, the long ones first: tests/sharing_out.py says what stays together. One more than this
+# Processes take files in turn, the long ones first: tests/sharing_out.py says what stays together. Two more than this
 # machine has cores, as much of what tests do is to wait. They are isolated from the environment, too.
-PROCESSES = $(shell echo $$(($$(nproc) + 1)))
+PROCESSES = $(shell echo $$(($$(nproc) + 2)))
 TESTS = $(PYTHON) -m pytest --tx '$(PROCESSES)*popen//python=$(PYTHON)' --dist loadscope --no-loadscope-reorder
 
 check: .venv/dev.stamp  ## lint, types, unit and property tests: what one runs before each commit
