@@ -1,5 +1,18 @@
 # A Cloud Run Job a layer. An execution's number of tasks comes from dispatch; here is what each task gets.
 
+locals {
+  # How commands and tasks find this installation.
+  environment = { for name, value in {
+    INGEST_PROJECT  = var.project
+    INGEST_INSTANCE = local.bigtable_instance
+    # None where it is not known which cluster is written to.
+    INGEST_VERIFY_PROFILE = local.verify_profile
+    INGEST_DATABASE       = google_firestore_database.progress.name
+    INGEST_SCRATCH        = local.scratch
+    INGEST_PREFIX         = var.prefix
+  } : name => value if value != null }
+}
+
 resource "google_cloud_run_v2_job" "layer" {
   for_each            = local.layers
   name                = "${var.prefix}-l${each.key}"
@@ -26,17 +39,10 @@ resource "google_cloud_run_v2_job" "layer" {
           }
         }
         dynamic "env" {
-          for_each = { for name, value in {
-            INGEST_PROJECT  = var.project
-            INGEST_INSTANCE = local.bigtable_instance
-            # None where it is not known which cluster is written to.
-            INGEST_VERIFY_PROFILE = local.verify_profile
-            INGEST_DATABASE       = google_firestore_database.progress.name
-            INGEST_SCRATCH        = local.scratch
-            INGEST_PREFIX         = var.prefix
+          for_each = merge(local.environment, {
             # A worker's share; jobs/memory_limit.py has the same part of the whole.
             INGEST_MEMORY_MIB = tostring(floor(local.usable * local.memory_mib[each.key] / local.processes[each.key]))
-          } : name => value if value != null }
+          })
           content {
             name  = env.key
             value = env.value

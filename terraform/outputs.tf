@@ -20,14 +20,7 @@ locals {
 
 output "environment" {
   description = "The variables with which the commands find this installation."
-  value = { for name, value in {
-    INGEST_PROJECT        = var.project
-    INGEST_INSTANCE       = local.bigtable_instance
-    INGEST_VERIFY_PROFILE = local.verify_profile
-    INGEST_DATABASE       = google_firestore_database.progress.name
-    INGEST_SCRATCH        = local.scratch
-    INGEST_PREFIX         = var.prefix
-  } : name => value if value != null }
+  value       = local.environment
 }
 
 output "region" {

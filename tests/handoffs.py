@@ -72,6 +72,21 @@ def refused(data: bytes) -> DataError:
     return caught.value
 
 
+def refused_by_all(data: bytes) -> None:
+    """Every reader raises a DataError that names the file."""
+    for read in readers():
+        with pytest.raises(DataError, match=FILE):
+            read(data)
+
+
+def refused_for_another_chunk(data: bytes) -> None:
+    """Whoever reads the sample's bytes as those of another chunk is told both chunks."""
+    readers: list[Callable[[bytes, str, Chunk], object]] = [decode_handoff, partial(decode_face_map, face=0)]
+    for read in readers:
+        with pytest.raises(DataError, match=r"chunk 2/2_0_0: .*hand-off of chunk 2/1_0_0"):
+            read(data, FILE, Chunk(2, 2, 0, 0))
+
+
 def refused_or_equal(data: bytes) -> None:
     """Damaged bytes give a DataError that names the file, or still the same hand-off and maps."""
     for number, read in enumerate(readers()):

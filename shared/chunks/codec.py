@@ -31,6 +31,7 @@ import zstandard
 from shared.chunks import older_codec
 from shared.chunks.digest import NONE, Digest
 from shared.chunks.handoff import Face, FaceMap, HandOff, Positions
+from shared.chunks.older_codec import MAGIC
 from shared.chunks.totals import Totals, checked_totals
 from shared.errors import DataError
 from shared.inputs.packing import MAX_RATIO
@@ -38,7 +39,7 @@ from shared.plan.grid import FACES, Chunk
 from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
 
-MAGIC, VERSION = b"CGHO", 3
+VERSION = 3
 """Versions 1 and 2 are read as well (shared.chunks.older_codec)."""
 LEVEL = 1
 """zstd level; hand-offs are read once or a few times and then thrown away."""

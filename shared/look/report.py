@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.chunks.totals import Totals
 from shared.estimate.report import named
 from shared.estimate.spent import layer_rows
 from shared.look.answers import curve, of_causes
@@ -24,7 +25,7 @@ from shared.look.slices import MOST_CHUNKS, Slice, box, first_layer, sliced
 from shared.look.states import Look, number_above
 from shared.look.verified import Verified, read_verified
 from shared.operate.account import RECORDS
-from shared.operate.books import Settled, Totals
+from shared.operate.books import Settled
 from shared.operate.remarks import remarks
 from shared.operate.run import Run
 from shared.operate.status import RunStatus

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from shared.chunks.totals import Totals
 from shared.estimate.checking import by_itself, while_building
 from shared.estimate.needs import needs_of_range
 from shared.estimate.operations import operations
@@ -23,10 +24,6 @@ from shared.operate.status import RunStatus
 from shared.run.backend import Progress
 from shared.run.ports import Completion
 from shared.run.record import RunRecord
-
-Totals = dict[int, dict[str, int]]
-"""What the layers of a finished run came to: counts by name, by layer."""
-
 
 DONE = "done"
 """What is said of a run of which every chunk is done."""

@@ -22,10 +22,11 @@ from functools import cached_property
 
 from shared.chunks.codec import decode_handoff
 from shared.chunks.emit import Built
+from shared.chunks.totals import Totals
 from shared.errors import StateError
 from shared.inputs.segmentation.cut import Cut
 from shared.operate import clearing, queueing
-from shared.operate.books import Books, Totals
+from shared.operate.books import Books
 from shared.operate.checking import Checking
 from shared.operate.dead_letters import collect
 from shared.operate.first_rows import need_first_rows

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from shared.chunks.codec import PLAIN
 from shared.chunks.digest import NONE, Digest
 from shared.chunks.handoff import Face, FaceMap
 from shared.errors import DataError
@@ -29,8 +30,6 @@ from shared.plan.ids import NO_IDS, Ids
 from shared.table.frames import compressor, decompressor
 
 MAGIC, VERSION = b"CGVF", 2
-PLAIN = 1 << 15
-"""So many bytes of columns are stored as they are, with one checksum; to unpack their frames would take longer."""
 _PREFIX = struct.Struct("<4sBII")
 _TYPES = {"nodes": "<u8", "masks": "<u8", "sizes": "<u8", "face": "u1", "near": "<u4", "far": "<u8"} | {
     "of": "u1",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobs import memory_limit as memory
 from jobs.example import ExampleParams, make_example
 from jobs.example.files import COMPONENTS, EDGES
-from shared.chunks.codec import encode_handoff
+from shared.chunks.codec import PLAIN, encode_handoff
 from shared.estimate import needs as estimates
 from shared.estimate.bill import bill
 from shared.estimate.needs import ASSUMED, LayerNeeds, needs
@@ -270,6 +270,7 @@ def test_constants_fit_an_example(tmp_path: Path) -> None:
     _, report = described(*size, chunk=params.chunk_size)
     planned = {layer.layer: layer for layer in needs(report, density)}
     assert set(planned) == set(built)
+    assert estimates.PLAIN_HANDOFF[0] == PLAIN
     for name in ("rows", "row_bytes"):
         for layer, sums in built.items():
             assert 0.8 < getattr(planned[layer], name) / sums[name] < 2.5, (name, layer)

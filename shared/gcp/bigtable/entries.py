@@ -48,8 +48,8 @@ def node_entries(parts: Sequence[NodeCells], timestamp_us: int) -> Entries:
     entries = np.empty(len(rows), dtype=object)
     left = np.ones(len(rows), dtype=bool)
     lengths = [part.lengths for part in parts]
+    known = list(zip(parts, cells, lengths, strict=True))
     for same in _alike(lengths, cells, len(rows)):
-        known = list(zip(parts, cells, lengths, strict=True))
         entries[same] = _table(known, timestamp_us, keys[same], same)
         left[same] = False
     mutations: dict[int, bytes] = {}
